@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Settings are tables: one `static const struct setting[]` describes the members of a plain
+ * struct (key, type, range, help), and serves YAML files, environment, command line, printing
+ * and documentation alike. Strict: an unknown key, a wrong type, a value out of range or a
+ * duplicate is an error that names file, line and column, and the nearest key there is.
+ */
+#ifndef BASE_SETTING_H
+#define BASE_SETTING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+
+enum setting_type {
+    SETTING_BOOL,     /* bool: true|false|yes|no|on|off */
+    SETTING_COUNT,    /* size_t */
+    SETTING_SIZE,     /* size_t bytes: 64KiB, 8MiB, 1GiB; a plain number is bytes */
+    SETTING_DURATION, /* double seconds: 500ms, 30s, 5m, 2h; a plain number is an error */
+    SETTING_NUMBER,   /* double */
+    SETTING_TEXT,     /* char *, malloced */
+    SETTING_CHOICE,   /* int: index into `choices` */
+    SETTING_COUNTS,   /* struct setting_counts: comma-separated or a YAML sequence */
+};
+
+enum { SETTING_COUNTS_MAX = 8 };
+struct setting_counts {
+    size_t count;
+    size_t values[SETTING_COUNTS_MAX];
+};
+
+struct setting {
+    const char *key; /* "section.key" for a YAML mapping one deep, or "key" */
+    enum setting_type type;
+    size_t offset; /* of the member in the struct that the table describes */
+    double min, max; /* of numbers, sizes and durations; both 0 = no limit */
+    const char *const *choices; /* NULL-terminated */
+    const char *fallback;       /* the default, as text */
+    const char *help;           /* one sentence; units where there are any */
+    bool secret;                /* never printed */
+};
+
+/* Where a value came from, for --print-config. */
+enum setting_source { SETTING_DEFAULT, SETTING_FILE, SETTING_ENVIRONMENT, SETTING_FLAG };
+
+struct setting_table {
+    const struct setting *settings;
+    size_t count;
+};
+
+/* All defaults. `sources` ([table.count]) may be NULL, here and below. */
+int settings_init(void *values, struct setting_table table, enum setting_source *sources,
+                  struct deepsad_error *error);
+/* Frees the texts. */
+void settings_done(void *values, struct setting_table table);
+
+int settings_set(void *values, struct setting_table table, const char *key, const char *text,
+                 enum setting_source source, enum setting_source *sources,
+                 struct deepsad_error *error);
+
+/* Sets what the YAML file says; messages start with path:line:column. */
+int settings_load_yaml(void *values, struct setting_table table, const char *path,
+                       enum setting_source *sources, struct deepsad_error *error);
+/* The same for a YAML text; `path` names it in messages. */
+int settings_load_yaml_text(void *values, struct setting_table table, const char *path,
+                            const char *text, size_t length, enum setting_source *sources,
+                            struct deepsad_error *error);
+
+/* Variables PREFIX_SECTION_KEY in upper case, dots and dashes as underscores. A variable
+ * that starts with the prefix and names no setting is an error. */
+int settings_load_environment(void *values, struct setting_table table, const char *prefix,
+                              char *const *environment, enum setting_source *sources,
+                              struct deepsad_error *error);
+
+/* The value of setting `index` as text, in the form that settings_set takes. */
+void setting_print(struct buffer *out, const void *values, struct setting_table table,
+                   size_t index);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Training loops over given rows: the autoencoder's, and Deep SAD's. No files, no threads,
+ * no clock: same input and rng, same weights bit for bit.
+ */
+#ifndef NN_TRAINER_H
+#define NN_TRAINER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "nn/network.h"
+#include "nn/rng.h"
+
+enum trainer_loss {
+    /* Equation 7 of the paper, as its code has it: mean over the batch of d (unlabeled) and
+     * eta (d + 1e-6)^y (labelled) */
+    TRAINER_LOSS_PAPER,
+    /* mean over kept rows of log(1 + d) + eta * mean over anomalies of 1 / (d + 1e-6) */
+    TRAINER_LOSS_LOG,
+};
+
+enum trainer_schedule { TRAINER_SCHEDULE_MILESTONES, TRAINER_SCHEDULE_COSINE };
+
+enum { TRAINER_MILESTONES_MAX = 8 };
+
+struct trainer_options {
+    size_t epochs; /* passes over the rows; or, where it is 0, */
+    size_t steps;  /* a number of batches whatever the number of rows */
+    size_t batch;  /* rows a batch; the last partial batch of a pass is dropped, unless the
+                      rows are fewer than a batch: then all of them are the batch */
+    /* Labelled anomalies drawn with replacement and added to each batch, which then holds
+     * unlabeled and normal rows only; 0 = anomalies take part in the passes like any row. */
+    size_t anomaly_batch;
+    float learning_rate;
+    float weight_decay;
+    bool decoupled_decay; /* AdamW; else Adam with L2 as torch.optim.Adam */
+    enum trainer_schedule schedule;
+    size_t milestone_count;
+    size_t milestones[TRAINER_MILESTONES_MAX]; /* epochs (from 0) from which on x 0.1 */
+    enum trainer_loss loss;
+    float eta;
+    float trim; /* share of largest d among a batch's unlabeled rows left out of the loss */
+};
+
+struct trainer_data {
+    const float *rows; /* (*, features), already scaled, finite */
+    size_t features;
+    const signed char *labels; /* (*): 0, +1, -1; NULL = all unlabeled */
+    const size_t *index;       /* (count): the rows to use; NULL = rows 0..count-1 */
+    size_t count;
+};
+
+/* Called after each epoch (or each step, without epochs) with the loss since the last call;
+ * and `cancelled` before each batch. Both may be NULL. */
+struct trainer_watch {
+    void (*progress)(void *closure, size_t done, size_t total, double loss);
+    bool (*cancelled)(void *closure);
+    void *closure;
+};
+
+/* Minimises the mean squared error over all elements of a batch. Labels are not looked at. */
+int trainer_fit_autoencoder(struct network *autoencoder, const struct trainer_data *data,
+                            const struct trainer_options *options, struct rng *rng,
+                            const struct trainer_watch *watch, struct deepsad_error *error);
+
+/* c = mean of phi over the data in eval mode; |c_j| < 0.1 becomes +-0.1 (section 3, as the
+ * paper's code). center (encoder->outputs) */
+int trainer_center(float *center, const struct network *encoder,
+                   const struct trainer_data *data, struct deepsad_error *error);
+
+/* Minimises the Deep SAD loss around the fixed center. */
+int trainer_fit_deepsad(struct network *encoder, const float *center,
+                        const struct trainer_data *data,
+                        const struct trainer_options *options, struct rng *rng,
+                        const struct trainer_watch *watch, struct deepsad_error *error);
+
+#endif
