@@ -4,8 +4,9 @@
  * arXiv 1906.02694), on the CPU. Read data, train, save, load, score, evaluate.
  *
  * Conventions, true of every function here unless it says otherwise:
- * - A fallible function returns DEEPSAD_OK (0) or another enum deepsad_status, and describes
- *   the failure in *error (which may be NULL). Outputs are written on success only.
+ * - A fallible function returns DEEPSAD_OK (0) or another enum deepsad_status, and
+ * describes the failure in *error (which may be NULL). Outputs are written on success
+ * only.
  * - Matrices are dense, row-major, float; shapes stand in comments as (rows, columns).
  * - NaN in a feature is a missing value; infinities are refused where data is read.
  * - Labels are the paper's: 0 unlabeled, +1 normal, -1 anomalous.
@@ -31,41 +32,44 @@ enum deepsad_status {
     DEEPSAD_CORRUPT,     /* a model file is damaged: size, digest, structure */
     DEEPSAD_UNSUPPORTED, /* intact but not for this build: newer format, unknown dtype */
     DEEPSAD_NO_MEMORY,
-    DEEPSAD_CANCELLED,   /* the progress callback asked to stop */
+    DEEPSAD_CANCELLED, /* the progress callback asked to stop */
 };
 
 enum { DEEPSAD_MESSAGE_MAX = 512 };
 
-/* Value type; zero-initialise. The first error set wins, later ones are ignored. The message
- * says what is wrong, where (FILE:LINE:COLUMN where there is one) and what to do. */
+/* Value type; zero-initialise. The first error set wins, later ones are ignored. The
+ * message says what is wrong, where (FILE:LINE:COLUMN where there is one) and what to do.
+ */
 struct deepsad_error {
     enum deepsad_status status;
     char message[DEEPSAD_MESSAGE_MAX];
 };
 
-/* ---- Data --------------------------------------------------------------------------- */
+/* ---- Data ---------------------------------------------------------------------------
+ */
 
 /* A data set in memory. Plain value: a caller may fill one from its own arrays (and must
  * then not call deepsad_dataset_clear on it unless all came from malloc). */
 struct deepsad_dataset {
     size_t rows;
     size_t features;
-    float *x;           /* (rows, features); NaN = missing */
-    signed char *labels; /* (rows): 0 unlabeled, +1 normal, -1 anomalous */
-    char **names;       /* (features) feature names, or NULL: x0, x1, ... */
+    float *x;                       /* (rows, features); NaN = missing */
+    signed char *labels;            /* (rows): 0 unlabeled, +1 normal, -1 anomalous */
+    char **names;                   /* (features) feature names, or NULL: x0, x1, ... */
     size_t channels, height, width; /* of an image, features = their product; else 0 */
 };
 
 /* How a file is read; zero-initialise for the defaults. By extension of the path:
  * .csv[.gz], .npy, IDX (*-idx3-ubyte[.gz]), CIFAR-10 binary records (.bin[.gz]). */
 struct deepsad_read_options {
-    const char *label_column;     /* CSV: column of labels; NULL = "label" if there is one */
-    const char *label_map;        /* CSV: "0=normal,1=anomalous": further spellings */
-    const char *const *ignore;    /* CSV: columns to leave out, NULL-terminated, or NULL */
-    const char *labels;           /* NPY (0, +1, -1), IDX (classes): path of the labels */
-    const char *normal_class;     /* IDX, CIFAR-10: the normal class, a number */
-    const char *const *anomaly_classes; /* IDX, CIFAR-10: NULL-terminated; NULL = all others.
-                                           Rows of classes not named are left out */
+    const char *label_column;  /* CSV: column of labels; NULL = "label" if there is one */
+    const char *label_map;     /* CSV: "0=normal,1=anomalous": further spellings */
+    const char *const *ignore; /* CSV: columns to leave out, NULL-terminated, or NULL */
+    const char *labels;        /* NPY (0, +1, -1), IDX (classes): path of the labels */
+    const char *normal_class;  /* IDX, CIFAR-10: the normal class, a number */
+    const char *const
+        *anomaly_classes; /* IDX, CIFAR-10: NULL-terminated; NULL = all others.
+                             Rows of classes not named are left out */
 };
 
 int deepsad_dataset_read(struct deepsad_dataset *out, const char *path,
@@ -78,24 +82,27 @@ void deepsad_dataset_clear(struct deepsad_dataset *dataset);
 int deepsad_dataset_write_csv(const struct deepsad_dataset *dataset, const char *path,
                               struct deepsad_error *error);
 
-/* The paper's semi-supervised setting (section 4.1; ratios as in its equation of gamma). A
- * data set whose labels are the truth becomes a training part (labels mostly hidden) and a
- * test part (labels are the truth), both per class with the same share. */
+/* The paper's semi-supervised setting (section 4.1; ratios as in its equation of gamma).
+ * A data set whose labels are the truth becomes a training part (labels mostly hidden)
+ * and a test part (labels are the truth), both per class with the same share. */
 struct deepsad_split_options {
-    double test;              /* share of each class for the test part; 0 = no test part */
-    double labeled_anomalies; /* gamma_l = m_anomalous / (n + m); a number >= 1 is a count */
-    double labeled_normals;   /* the same for labelled normals */
-    double pollution;         /* gamma_p: share of anomalies among the unlabeled rows, or
-                                 DEEPSAD_POLLUTION_NATURAL: all that are not labelled */
+    double test; /* share of each class for the test part; 0 = no test part */
+    double
+        labeled_anomalies; /* gamma_l = m_anomalous / (n + m); a number >= 1 is a count */
+    double labeled_normals; /* the same for labelled normals */
+    double pollution;       /* gamma_p: share of anomalies among the unlabeled rows, or
+                               DEEPSAD_POLLUTION_NATURAL: all that are not labelled */
     uint64_t seed;
 };
 #define DEEPSAD_POLLUTION_NATURAL (-1.0)
 
 int deepsad_split(struct deepsad_dataset *train, struct deepsad_dataset *test,
                   const struct deepsad_dataset *dataset,
-                  const struct deepsad_split_options *options, struct deepsad_error *error);
+                  const struct deepsad_split_options *options,
+                  struct deepsad_error *error);
 
-/* ---- Recipes ------------------------------------------------------------------------ */
+/* ---- Recipes ------------------------------------------------------------------------
+ */
 
 /* How to train: scaler, networks, losses, schedules, components. Opaque; a table of named
  * settings (src/model/recipe.c) serves --set, recipe files, the manifest and the help. */
@@ -115,14 +122,16 @@ int deepsad_recipe_set(struct deepsad_recipe *recipe, const char *key, const cha
  * NULL when out of memory. */
 char *deepsad_recipe_help(void);
 
-/* ---- Training ----------------------------------------------------------------------- */
+/* ---- Training -----------------------------------------------------------------------
+ */
 
 struct deepsad_progress {
-    const char *phase;   /* "pretrain", "train", "neighbours", "calibrate" */
+    const char *phase;      /* "pretrain", "train", "neighbours", "calibrate" */
     size_t member, members; /* which network of the ensemble, from 0 */
-    size_t step, steps;  /* within the phase and member: epochs where the recipe has epochs */
-    double loss;         /* NaN where the phase has none */
-    double fraction;     /* of the whole training, 0..1 */
+    size_t step,
+        steps;       /* within the phase and member: epochs where the recipe has epochs */
+    double loss;     /* NaN where the phase has none */
+    double fraction; /* of the whole training, 0..1 */
     double seconds_left; /* estimate; NaN at the start */
 };
 
@@ -141,9 +150,11 @@ struct deepsad_model;
  * any number of threads. */
 int deepsad_train(struct deepsad_model **out, const struct deepsad_dataset *dataset,
                   const struct deepsad_recipe *recipe,
-                  const struct deepsad_train_options *options, struct deepsad_error *error);
+                  const struct deepsad_train_options *options,
+                  struct deepsad_error *error);
 
-/* ---- Models ------------------------------------------------------------------------- */
+/* ---- Models -------------------------------------------------------------------------
+ */
 
 /* A trained model is immutable and reference-counted. `path` is a file, a model directory
  * MODELS/NAME (its newest version) or a version MODELS/NAME/<n>. */
@@ -153,7 +164,8 @@ int deepsad_model_save(const struct deepsad_model *model, const char *path,
                        struct deepsad_error *error);
 
 /* Writes the next version directory/<n>/model.safetensors, and directory/model.yaml (the
- * model's policy) if absent. Versions count from 1; a version never appears half-written. */
+ * model's policy) if absent. Versions count from 1; a version never appears half-written.
+ */
 int deepsad_model_save_version(const struct deepsad_model *model, const char *directory,
                                unsigned *version, struct deepsad_error *error);
 
@@ -180,7 +192,8 @@ double deepsad_model_alpha_min(const struct deepsad_model *model);
 /* The false-alarm budget of the model's directory (model.yaml), else 0.01. */
 double deepsad_model_alpha(const struct deepsad_model *model);
 
-/* ---- Scoring ------------------------------------------------------------------------ */
+/* ---- Scoring ------------------------------------------------------------------------
+ */
 
 /* Scratch memory of one thread. Grows to what the largest model it met needs, then never
  * allocates again. */
@@ -196,14 +209,15 @@ int deepsad_score(const struct deepsad_model *model, struct deepsad_workspace *w
                   float *scores, float *p_values, const float *x, size_t rows,
                   struct deepsad_error *error);
 
-/* ---- Evaluation --------------------------------------------------------------------- */
+/* ---- Evaluation ---------------------------------------------------------------------
+ */
 
 struct deepsad_evaluation {
     size_t rows, anomalies; /* labelled rows; unlabeled ones are left out */
     double alpha;
-    double auc_roc;         /* ties count one half */
-    double auc_pr;          /* average precision, ties grouped as in scikit-learn */
-    double recall_at_alpha; /* share of anomalies with p_value <= alpha */
+    double auc_roc;          /* ties count one half */
+    double auc_pr;           /* average precision, ties grouped as in scikit-learn */
+    double recall_at_alpha;  /* share of anomalies with p_value <= alpha */
     double false_alarm_rate; /* share of normals with p_value <= alpha */
     /* Gaussian upper bound of the latent entropy, 1/2 log det(2 pi e Sigma) (section 3),
      * in nats, mean over the networks; NaN where there is no network or < 2 rows. */
@@ -216,8 +230,8 @@ int deepsad_evaluate(struct deepsad_evaluation *out, const struct deepsad_model 
                      const struct deepsad_dataset *dataset, double alpha,
                      struct deepsad_error *error);
 
-/* Whether the data set can be scored by the model: same number of features and, where both
- * have names, the same names in the same order. */
+/* Whether the data set can be scored by the model: same number of features and, where
+ * both have names, the same names in the same order. */
 int deepsad_model_accepts(const struct deepsad_model *model,
                           const struct deepsad_dataset *dataset,
                           struct deepsad_error *error);

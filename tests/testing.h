@@ -19,24 +19,24 @@
 #include <string.h>
 
 /* |actual - expected| <= tolerance * max(|expected|, floor) */
-#define assert_near_floor(actual, expected, tolerance, floor_)                                 \
-    do {                                                                                       \
-        double actual_ = (actual), expected_ = (expected);                                     \
-        double allowed_ = (tolerance)*fmax(fabs(expected_), (floor_));                         \
-        if (!(fabs(actual_ - expected_) <= allowed_)) {                                        \
-            fail_msg("%s = %.9g, expected %.9g +- %.2g", #actual, actual_, expected_,          \
-                     allowed_);                                                                \
-        }                                                                                      \
+#define assert_near_floor(actual, expected, tolerance, floor_)                        \
+    do {                                                                              \
+        double actual_ = (actual), expected_ = (expected);                            \
+        double allowed_ = (tolerance)*fmax(fabs(expected_), (floor_));                \
+        if (!(fabs(actual_ - expected_) <= allowed_)) {                               \
+            fail_msg("%s = %.9g, expected %.9g +- %.2g", #actual, actual_, expected_, \
+                     allowed_);                                                       \
+        }                                                                             \
     } while (0)
-#define assert_near(actual, expected, tolerance)                                               \
+#define assert_near(actual, expected, tolerance) \
     assert_near_floor(actual, expected, tolerance, 1e-30)
 
 /* The message of an error holds `part`. */
-#define assert_error_says(error, part)                                                         \
-    do {                                                                                       \
-        if (strstr((error).message, (part)) == NULL) {                                         \
-            fail_msg("\"%s\" does not say \"%s\"", (error).message, (part));                   \
-        }                                                                                      \
+#define assert_error_says(error, part)                                       \
+    do {                                                                     \
+        if (strstr((error).message, (part)) == NULL) {                       \
+            fail_msg("\"%s\" does not say \"%s\"", (error).message, (part)); \
+        }                                                                    \
     } while (0)
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A growing byte buffer. Appending never fails in the caller's face: running out of memory
- * sets `failed`, later appends do nothing, and the owner checks once at the end.
+ * A growing byte buffer. Appending never fails in the caller's face: running out of
+ * memory sets `failed`, later appends do nothing, and the owner checks once at the end.
  */
 #ifndef BASE_BUFFER_H
 #define BASE_BUFFER_H
@@ -21,7 +21,8 @@ void buffer_done(struct buffer *buffer);
 /* Forgets the content, keeps the memory. */
 void buffer_clear(struct buffer *buffer);
 
-/* Room for `size` more bytes: the address to write them at (then add to length), or NULL. */
+/* Room for `size` more bytes: the address to write them at (then add to length), or NULL.
+ */
 char *buffer_reserve(struct buffer *buffer, size_t size);
 
 void buffer_append(struct buffer *buffer, const void *bytes, size_t size);

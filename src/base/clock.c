@@ -23,7 +23,7 @@ void clock_format_rfc3339(char out[static CLOCK_RFC3339_SIZE], int64_t realtime_
     time_t seconds = (time_t)(realtime_ms / 1000);
     struct tm utc;
     gmtime_r(&seconds, &utc);
-    char text[CLOCK_RFC3339_SIZE];
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(out, CLOCK_RFC3339_SIZE, "%.19s.%03dZ", text, (int)(realtime_ms % 1000));
+    size_t length = strftime(out, CLOCK_RFC3339_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
+    unsigned milliseconds = (unsigned)(realtime_ms % 1000) % 1000;
+    snprintf(out + length, CLOCK_RFC3339_SIZE - length, ".%03uZ", milliseconds);
 }

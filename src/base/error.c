@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-int error_set(struct deepsad_error *error, enum deepsad_status status, const char *format, ...)
+int error_set(struct deepsad_error *error, enum deepsad_status status, const char *format,
+              ...)
 {
     if (error == NULL || error->status != DEEPSAD_OK) {
         return (int)status;

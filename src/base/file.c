@@ -13,8 +13,8 @@
 
 enum { FILE_CHUNK = 65536 };
 
-static int read_descriptor(struct buffer *out, int descriptor, const char *path, size_t limit,
-                           struct deepsad_error *error)
+static int read_descriptor(struct buffer *out, int descriptor, const char *path,
+                           size_t limit, struct deepsad_error *error)
 {
     size_t start = out->length;
     for (;;) {
@@ -34,13 +34,14 @@ static int read_descriptor(struct buffer *out, int descriptor, const char *path,
         }
         out->length += (size_t)size;
         if (out->length - start > limit) {
-            return error_set(error, DEEPSAD_INVALID, "%s: longer than the limit of %zu bytes",
-                             path, limit);
+            return error_set(error, DEEPSAD_INVALID,
+                             "%s: longer than the limit of %zu bytes", path, limit);
         }
     }
 }
 
-int file_read(struct buffer *out, const char *path, size_t limit, struct deepsad_error *error)
+int file_read(struct buffer *out, const char *path, size_t limit,
+              struct deepsad_error *error)
 {
     int descriptor = open(path, O_RDONLY | O_CLOEXEC);
     if (descriptor < 0) {
@@ -79,7 +80,8 @@ static int sync_parent(const char *path)
     return number;
 }
 
-int file_replace(const char *path, const void *bytes, size_t size, struct deepsad_error *error)
+int file_replace(const char *path, const void *bytes, size_t size,
+                 struct deepsad_error *error)
 {
     char temporary[PATH_MAX];
     int length = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
@@ -88,7 +90,8 @@ int file_replace(const char *path, const void *bytes, size_t size, struct deepsa
     }
     int descriptor = mkostemp(temporary, O_CLOEXEC);
     if (descriptor < 0) {
-        return error_system(error, errno, "%s: cannot create a temporary file beside it", path);
+        return error_system(error, errno, "%s: cannot create a temporary file beside it",
+                            path);
     }
     int number = write_all(descriptor, bytes, size);
     if (number == 0 && (fchmod(descriptor, 0644) != 0 || fsync(descriptor) != 0)) {
@@ -105,8 +108,9 @@ int file_replace(const char *path, const void *bytes, size_t size, struct deepsa
         return error_system(error, number, "%s: cannot write", path);
     }
     number = sync_parent(path);
-    return number == 0 ? DEEPSAD_OK
-                       : error_system(error, number, "%s: cannot sync its directory", path);
+    return number == 0
+               ? DEEPSAD_OK
+               : error_system(error, number, "%s: cannot sync its directory", path);
 }
 
 int file_make_directories(const char *path, struct deepsad_error *error)

@@ -21,17 +21,24 @@ struct log_field {
     double number;
 };
 
-#define LOG_TEXT(name_, value) {.name = (name_), .kind = LOG_FIELD_TEXT, .text = (value)}
-#define LOG_INTEGER(name_, value)                                                              \
-    {.name = (name_), .kind = LOG_FIELD_INTEGER, .integer = (int64_t)(value)}
-#define LOG_NUMBER(name_, value)                                                               \
-    {.name = (name_), .kind = LOG_FIELD_NUMBER, .number = (value)}
+#define LOG_TEXT(name_, value)                                   \
+    {                                                            \
+        .name = (name_), .kind = LOG_FIELD_TEXT, .text = (value) \
+    }
+#define LOG_INTEGER(name_, value)                                               \
+    {                                                                           \
+        .name = (name_), .kind = LOG_FIELD_INTEGER, .integer = (int64_t)(value) \
+    }
+#define LOG_NUMBER(name_, value)                                     \
+    {                                                                \
+        .name = (name_), .kind = LOG_FIELD_NUMBER, .number = (value) \
+    }
 
 void log_configure(enum log_level level, enum log_format format);
 
 /* log_event(LOG_LEVEL_INFO, "model loaded", LOG_TEXT("model", name), LOG_INTEGER(...)) */
 #define log_event(level, ...) LOG_EVENT_(level, __VA_ARGS__, {.name = NULL})
-#define LOG_EVENT_(level, message, ...)                                                        \
+#define LOG_EVENT_(level, message, ...) \
     log_write((level), (message), (const struct log_field[]){__VA_ARGS__})
 
 /* `fields` ends with one whose name is NULL. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Decimal text to float and back, exactly and fast: the way in and out of the hot path. */
+/* Decimal text to float and back, exactly and fast: the way in and out of the hot path.
+ */
 #ifndef BASE_NUMBER_H
 #define BASE_NUMBER_H
 
@@ -10,8 +11,8 @@ enum { NUMBER_FLOAT_MAX = 16 }; /* longest text number_format_float writes */
 /* Reads a JSON number (RFC 8259 grammar: no leading +, no hex, no inf or nan) at `text`,
  * never past `end`. Returns the address behind it, or NULL when there is none. *value is
  * the nearest float, bit-identical to strtof; an infinity when out of float range (the
- * caller refuses it with its own message). When the number reaches `end` it may continue in
- * the next chunk; the caller knows. */
+ * caller refuses it with its own message). When the number reaches `end` it may continue
+ * in the next chunk; the caller knows. */
 const char *number_parse_float(float *value, const char *text, const char *end);
 
 /* The shortest decimal text that reads back as the same float (a JSON number; at most

@@ -44,7 +44,8 @@ void parallel_for(size_t count, size_t threads, void (*task)(void *closure, size
     size_t started = 0;
     threads = threads < count ? threads : count;
     threads = threads < PARALLEL_THREADS_MAX ? threads : PARALLEL_THREADS_MAX;
-    while (started + 1 < threads && pthread_create(&helpers[started], NULL, run, &work) == 0) {
+    while (started + 1 < threads &&
+           pthread_create(&helpers[started], NULL, run, &work) == 0) {
         started++;
     }
     run(&work);

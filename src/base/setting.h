@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Settings are tables: one `static const struct setting[]` describes the members of a plain
- * struct (key, type, range, help), and serves YAML files, environment, command line, printing
- * and documentation alike. Strict: an unknown key, a wrong type, a value out of range or a
- * duplicate is an error that names file, line and column, and the nearest key there is.
+ * Settings are tables: one `static const struct setting[]` describes the members of a
+ * plain struct (key, type, range, help), and serves YAML files, environment, command
+ * line, printing and documentation alike. Strict: an unknown key, a wrong type, a value
+ * out of range or a duplicate is an error that names file, line and column, and the
+ * nearest key there is.
  */
 #ifndef BASE_SETTING_H
 #define BASE_SETTING_H
@@ -34,8 +35,8 @@ struct setting_counts {
 struct setting {
     const char *key; /* "section.key" for a YAML mapping one deep, or "key" */
     enum setting_type type;
-    size_t offset; /* of the member in the struct that the table describes */
-    double min, max; /* of numbers, sizes and durations; both 0 = no limit */
+    size_t offset;              /* of the member in the struct that the table describes */
+    double min, max;            /* of numbers, sizes and durations; both 0 = no limit */
     const char *const *choices; /* NULL-terminated */
     const char *fallback;       /* the default, as text */
     const char *help;           /* one sentence; units where there are any */
@@ -56,9 +57,9 @@ int settings_init(void *values, struct setting_table table, enum setting_source 
 /* Frees the texts. */
 void settings_done(void *values, struct setting_table table);
 
-int settings_set(void *values, struct setting_table table, const char *key, const char *text,
-                 enum setting_source source, enum setting_source *sources,
-                 struct deepsad_error *error);
+int settings_set(void *values, struct setting_table table, const char *key,
+                 const char *text, enum setting_source source,
+                 enum setting_source *sources, struct deepsad_error *error);
 
 /* Sets what the YAML file says; messages start with path:line:column. */
 int settings_load_yaml(void *values, struct setting_table table, const char *path,
@@ -70,9 +71,9 @@ int settings_load_yaml_text(void *values, struct setting_table table, const char
 
 /* Variables PREFIX_SECTION_KEY in upper case, dots and dashes as underscores. A variable
  * that starts with the prefix and names no setting is an error. */
-int settings_load_environment(void *values, struct setting_table table, const char *prefix,
-                              char *const *environment, enum setting_source *sources,
-                              struct deepsad_error *error);
+int settings_load_environment(void *values, struct setting_table table,
+                              const char *prefix, char *const *environment,
+                              enum setting_source *sources, struct deepsad_error *error);
 
 /* The value of setting `index` as text, in the form that settings_set takes. */
 void setting_print(struct buffer *out, const void *values, struct setting_table table,

@@ -12,7 +12,8 @@
 
 enum scaler_kind {
     SCALER_ASINH,  /* asinh((x - mean) / std), constant column: std = 1 (`default`) */
-    SCALER_MINMAX, /* standardise, then min-max to [0, 1], constant column: 0 (`reference`) */
+    SCALER_MINMAX, /* standardise, then min-max to [0, 1], constant column: 0
+                      (`reference`) */
     SCALER_GLOBAL, /* (x - mean) / one std over all features (images, `default`) */
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The models that a daemon serves. A catalog is an immutable, reference-counted picture of
- * the model directory; reloading builds the next one aside, then swaps the pointer. A request
- * acquires the catalog once, so no answer mixes models or versions.
- * Locks: the registry's mutex guards only the pointer to the current catalog; it is a leaf.
+ * The models that a daemon serves. A catalog is an immutable, reference-counted picture
+ * of the model directory; reloading builds the next one aside, then swaps the pointer. A
+ * request acquires the catalog once, so no answer mixes models or versions. Locks: the
+ * registry's mutex guards only the pointer to the current catalog; it is a leaf.
  */
 #ifndef MODEL_REGISTRY_H
 #define MODEL_REGISTRY_H
@@ -24,14 +24,15 @@ struct catalog_version {
 /* One directory MODELS/NAME. */
 struct catalog_entry {
     char *name;
-    double alpha;              /* from model.yaml, else the default */
-    float threshold;           /* of the live version at alpha; valid if */
-    bool reachable;            /* alpha can be reached */
-    size_t version_count;      /* loaded versions, newest first; the first is live */
+    double alpha;         /* from model.yaml, else the default */
+    float threshold;      /* of the live version at alpha; valid if */
+    bool reachable;       /* alpha can be reached */
+    size_t version_count; /* loaded versions, newest first; the first is live */
     struct catalog_version *versions;
-    size_t available_count;    /* all version numbers on disk, newest first */
+    size_t available_count; /* all version numbers on disk, newest first */
     unsigned *available;
-    char *fault; /* why the newest version (or the whole entry) did not load; NULL = none */
+    char *
+        fault; /* why the newest version (or the whole entry) did not load; NULL = none */
     int64_t loaded_at_ms;
 };
 
@@ -54,10 +55,11 @@ int registry_open(struct registry **out, const struct registry_options *options,
                   struct deepsad_error *error);
 void registry_close(struct registry *registry);
 
-/* Builds the next catalog and swaps. Versions whose file is unchanged (device, inode, size,
- * mtime) are taken over, not read again. Where the newest version of a model does not load,
- * the one that was live stays live and the entry's fault says why. On failure (directory
- * gone, out of memory) the current catalog stays. `options` may be NULL: as before. */
+/* Builds the next catalog and swaps. Versions whose file is unchanged (device, inode,
+ * size, mtime) are taken over, not read again. Where the newest version of a model does
+ * not load, the one that was live stays live and the entry's fault says why. On failure
+ * (directory gone, out of memory) the current catalog stays. `options` may be NULL: as
+ * before. */
 int registry_reload(struct registry *registry, const struct registry_options *options,
                     struct deepsad_error *error);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A network made ready for scoring: BatchNorm's running statistics folded into the weights
- * before it, dense layers and activations only, immutable. Small layers run in a kernel of
- * our own, large ones in BLAS; which, by the measured sizes in folded.c.
+ * A network made ready for scoring: BatchNorm's running statistics folded into the
+ * weights before it, dense layers and activations only, immutable. Small layers run in a
+ * kernel of our own, large ones in BLAS; which, by the measured sizes in folded.c.
  */
 #ifndef NN_FOLDED_H
 #define NN_FOLDED_H
@@ -27,8 +27,8 @@ enum { FOLDED_BLOCK = 256 };
 /* Floats of scratch that a call needs for up to FOLDED_BLOCK rows. */
 size_t folded_scratch(const struct folded *folded);
 
-/* out (rows, outputs) = network(x (rows, inputs)); rows <= FOLDED_BLOCK; scratch is 64-byte
- * aligned. */
+/* out (rows, outputs) = network(x (rows, inputs)); rows <= FOLDED_BLOCK; scratch is
+ * 64-byte aligned. */
 void folded_forward(const struct folded *folded, float *out, const float *x, size_t rows,
                     float *scratch);
 

@@ -13,8 +13,9 @@ int metrics_auc_roc(double *auc, const float *scores, const unsigned char *anoma
 
 /* Average precision: sum over distinct scores of (recall step) x precision, ties as one
  * step, as sklearn.metrics.average_precision_score. */
-int metrics_average_precision(double *ap, const float *scores, const unsigned char *anomalous,
-                              size_t count, struct deepsad_error *error);
+int metrics_average_precision(double *ap, const float *scores,
+                              const unsigned char *anomalous, size_t count,
+                              struct deepsad_error *error);
 
 /* Gaussian upper bound of the entropy of rows (count, dimensions), in nats:
  * 1/2 log det(2 pi e (Sigma + 1e-6 I)), Sigma with 1/count. NaN below 2 rows. */

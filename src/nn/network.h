@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A feed-forward network for training: a list of layers over flat float blocks (parameters,
- * gradients, running statistics); layers hold offsets into them. For scoring see
- * nn/folded.h.
+ * A feed-forward network for training: a list of layers over flat float blocks
+ * (parameters, gradients, running statistics); layers hold offsets into them. For scoring
+ * see nn/folded.h.
  */
 #ifndef NN_NETWORK_H
 #define NN_NETWORK_H
@@ -15,9 +15,9 @@
 
 enum layer_kind {
     LAYER_DENSE,      /* y = x W + b; W (in, out) row-major, b (out) optional */
-    LAYER_BATCH_NORM, /* y = (x - mean) / sqrt(variance + 1e-4), not affine; training: over
-                         the batch, biased variance; running statistics: momentum 0.1,
-                         unbiased variance, as torch.nn.BatchNorm1d */
+    LAYER_BATCH_NORM, /* y = (x - mean) / sqrt(variance + 1e-4), not affine; training:
+                         over the batch, biased variance; running statistics: momentum
+                         0.1, unbiased variance, as torch.nn.BatchNorm1d */
     LAYER_LEAKY_RELU, /* y = x > 0 ? x : 0.01 x */
     LAYER_SIGMOID,    /* y = 1 / (1 + exp(-x)) */
 };
@@ -54,16 +54,16 @@ struct network_shape {
 int network_new_encoder(struct network **out, const struct network_shape *shape,
                         struct rng *rng, struct deepsad_error *error);
 
-/* The encoder's layers, then (after a hidden-style leaky ReLU where `shape` has one between
- * encoder and decoder: none, as in the paper's code) the mirror decoder of the same widths,
- * its last layer followed by a sigmoid if `sigmoid`. */
+/* The encoder's layers, then (after a hidden-style leaky ReLU where `shape` has one
+ * between encoder and decoder: none, as in the paper's code) the mirror decoder of the
+ * same widths, its last layer followed by a sigmoid if `sigmoid`. */
 int network_new_autoencoder(struct network **out, const struct network_shape *shape,
                             bool sigmoid, struct rng *rng, struct deepsad_error *error);
 
 void network_free(struct network *network);
 
-/* Copies the encoder part (weights and running statistics) of an autoencoder that was made
- * from the same shape: the pretraining's result. */
+/* Copies the encoder part (weights and running statistics) of an autoencoder that was
+ * made from the same shape: the pretraining's result. */
 void network_copy_encoder(struct network *encoder, const struct network *autoencoder);
 
 #endif

@@ -11,8 +11,8 @@ struct rng {
     uint64_t state[4];
 };
 
-/* Stream `stream` of a seed: members of an ensemble, folds, ... draw from streams of their
- * own, so that one's number of draws never shifts another's. */
+/* Stream `stream` of a seed: members of an ensemble, folds, ... draw from streams of
+ * their own, so that one's number of draws never shifts another's. */
 void rng_init(struct rng *rng, uint64_t seed, uint64_t stream);
 uint64_t rng_next(struct rng *rng);
 /* Uniform in [0, bound), unbiased (Lemire); bound > 0. */

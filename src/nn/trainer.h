@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Training loops over given rows: the autoencoder's, and Deep SAD's. No files, no threads,
- * no clock: same input and rng, same weights bit for bit.
+ * Training loops over given rows: the autoencoder's, and Deep SAD's. No files, no
+ * threads, no clock: same input and rng, same weights bit for bit.
  */
 #ifndef NN_TRAINER_H
 #define NN_TRAINER_H
@@ -14,8 +14,8 @@
 #include "nn/rng.h"
 
 enum trainer_loss {
-    /* Equation 7 of the paper, as its code has it: mean over the batch of d (unlabeled) and
-     * eta (d + 1e-6)^y (labelled) */
+    /* Equation 7 of the paper, as its code has it: mean over the batch of d (unlabeled)
+     * and eta (d + 1e-6)^y (labelled) */
     TRAINER_LOSS_PAPER,
     /* mean over kept rows of log(1 + d) + eta * mean over anomalies of 1 / (d + 1e-6) */
     TRAINER_LOSS_LOG,
@@ -28,10 +28,11 @@ enum { TRAINER_MILESTONES_MAX = 8 };
 struct trainer_options {
     size_t epochs; /* passes over the rows; or, where it is 0, */
     size_t steps;  /* a number of batches whatever the number of rows */
-    size_t batch;  /* rows a batch; the last partial batch of a pass is dropped, unless the
-                      rows are fewer than a batch: then all of them are the batch */
+    size_t batch; /* rows a batch; the last partial batch of a pass is dropped, unless the
+                     rows are fewer than a batch: then all of them are the batch */
     /* Labelled anomalies drawn with replacement and added to each batch, which then holds
-     * unlabeled and normal rows only; 0 = anomalies take part in the passes like any row. */
+     * unlabeled and normal rows only; 0 = anomalies take part in the passes like any row.
+     */
     size_t anomaly_batch;
     float learning_rate;
     float weight_decay;
@@ -41,7 +42,8 @@ struct trainer_options {
     size_t milestones[TRAINER_MILESTONES_MAX]; /* epochs (from 0) from which on x 0.1 */
     enum trainer_loss loss;
     float eta;
-    float trim; /* share of largest d among a batch's unlabeled rows left out of the loss */
+    float
+        trim; /* share of largest d among a batch's unlabeled rows left out of the loss */
 };
 
 struct trainer_data {
@@ -52,21 +54,23 @@ struct trainer_data {
     size_t count;
 };
 
-/* Called after each epoch (or each step, without epochs) with the loss since the last call;
- * and `cancelled` before each batch. Both may be NULL. */
+/* Called after each epoch (or each step, without epochs) with the loss since the last
+ * call; and `cancelled` before each batch. Both may be NULL. */
 struct trainer_watch {
     void (*progress)(void *closure, size_t done, size_t total, double loss);
     bool (*cancelled)(void *closure);
     void *closure;
 };
 
-/* Minimises the mean squared error over all elements of a batch. Labels are not looked at. */
+/* Minimises the mean squared error over all elements of a batch. Labels are not looked
+ * at. */
 int trainer_fit_autoencoder(struct network *autoencoder, const struct trainer_data *data,
                             const struct trainer_options *options, struct rng *rng,
-                            const struct trainer_watch *watch, struct deepsad_error *error);
+                            const struct trainer_watch *watch,
+                            struct deepsad_error *error);
 
-/* c = mean of phi over the data in eval mode; |c_j| < 0.1 becomes +-0.1 (section 3, as the
- * paper's code). center (encoder->outputs) */
+/* c = mean of phi over the data in eval mode; |c_j| < 0.1 becomes +-0.1 (section 3, as
+ * the paper's code). center (encoder->outputs) */
 int trainer_center(float *center, const struct network *encoder,
                    const struct trainer_data *data, struct deepsad_error *error);
 
