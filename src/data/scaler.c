@@ -265,10 +265,7 @@ static void affine_rows(const struct scaler *scaler, float limit, float *z,
     }
 }
 
-/* Each sum here and below has at most one product in it: then there is one way only to
- * contract it to a fused multiply-add, and vector code and its scalar remainder agree.
- *
- * Natural logarithm of a normal y > 0: y = 2^e m, m in [sqrt 1/2, sqrt 2), and a
+/* Natural logarithm of a normal y > 0: y = 2^e m, m in [sqrt 1/2, sqrt 2), and a
  * polynomial for log m (Chebyshev fit, error 2e-8). */
 static inline float log_positive(float y)
 {
@@ -309,12 +306,30 @@ static inline float asinh_one(float z)
     return copysignf(a < 0.5F ? small : large, z);
 }
 
-SIMD_CLONES
-static void asinh_in_place(float *restrict z, size_t count)
+enum { LANES = 16 };
+
+static inline void asinh_lanes(float z[static LANES])
 {
 #pragma omp simd
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < LANES; i++) {
         z[i] = asinh_one(z[i]);
+    }
+}
+
+/* The last few values go through full lanes as well: a scalar remainder might contract
+ * products and sums otherwise than the vectors do, and round otherwise. */
+SIMD_CLONES
+static void asinh_in_place(float *z, size_t count)
+{
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        asinh_lanes(z + i);
+    }
+    if (i < count) {
+        float rest[LANES] = {0};
+        memcpy(rest, z + i, (count - i) * sizeof *rest);
+        asinh_lanes(rest);
+        memcpy(z + i, rest, (count - i) * sizeof *rest);
     }
 }
 
