@@ -9,14 +9,20 @@
 enum { NUMBER_FLOAT_MAX = 16 }; /* longest text number_format_float writes */
 
 /* Reads a JSON number (RFC 8259 grammar: no leading +, no hex, no inf or nan) at `text`,
- * never past `end`. Returns the address behind it, or NULL when there is none. *value is
- * the nearest float, bit-identical to strtof; an infinity when out of float range (the
- * caller refuses it with its own message). When the number reaches `end` it may continue
- * in the next chunk; the caller knows. */
+ * never past `end`. Returns the address behind it, or NULL when what stands there is not
+ * a number ("1.", "01", "-"). *value is the nearest float, bit-identical to strtof; an
+ * infinity when out of float range (the caller refuses it with its own message). A number
+ * that reaches `end`, or is broken off there ("1.", "2e"), may continue in the next
+ * chunk; the caller knows. Texts of any length. */
 const char *number_parse_float(float *value, const char *text, const char *end);
 
+/* The same for what files written by other programs hold: also "+1", "007", ".5", "5.".
+ */
+const char *number_parse_decimal(float *value, const char *text, const char *end);
+
 /* The shortest decimal text that reads back as the same float (a JSON number; at most
- * NUMBER_FLOAT_MAX bytes, not terminated). `value` must be finite. Returns its length. */
+ * NUMBER_FLOAT_MAX bytes, not terminated); of several the one nearest to it. -0 is
+ * written as 0. `value` must be finite. Returns its length. */
 size_t number_format_float(char text[static NUMBER_FLOAT_MAX], float value);
 
 #endif
