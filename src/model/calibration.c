@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/calibration.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/simd.h"
+#include "model/order.h"
+
+enum { CALIBRATION_PSEUDO_NORMALS = 20 };
+
+int calibration_new(struct calibration *out, size_t count, struct deepsad_error *error)
+{
+    struct calibration calibration = {.count = count};
+    calibration.scores = calloc(count + 1, sizeof *calibration.scores);
+    calibration.p_values = calloc(count + 1, sizeof *calibration.p_values);
+    if (calibration.scores == NULL || calibration.p_values == NULL) {
+        calibration_done(&calibration);
+        return error_no_memory(error, "calibration");
+    }
+    *out = calibration;
+    return DEEPSAD_OK;
+}
+
+void calibration_done(struct calibration *calibration)
+{
+    free(calibration->scores);
+    free(calibration->p_values);
+    *calibration = (struct calibration){0};
+}
+
+int calibration_make(struct calibration *out, const float *scores, const float *weights,
+                     size_t count, struct deepsad_error *error)
+{
+    uint32_t *order;
+    int status = order_ascending(&order, scores, count, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    struct calibration calibration;
+    status = calibration_new(&calibration, count, error);
+    if (status == DEEPSAD_OK) {
+        double total = 0;
+        for (size_t i = 0; i < count; i++) {
+            total += (double)weights[i];
+        }
+        double above = 0;
+        calibration.p_values[count] = (float)(1 / (1 + total));
+        for (size_t i = count; i-- > 0;) {
+            calibration.scores[i] = scores[order[i]];
+            above += (double)weights[order[i]];
+            calibration.p_values[i] = (float)fmin((1 + above) / (1 + total), 1);
+        }
+        *out = calibration;
+    }
+    free(order);
+    return status;
+}
+
+bool calibration_valid(const struct calibration *calibration)
+{
+    const float *scores = calibration->scores, *p = calibration->p_values;
+    bool valid = p[0] <= 1 && p[calibration->count] > 0;
+    for (size_t i = 0; i < calibration->count; i++) {
+        valid = valid && isfinite(scores[i]) && p[i] >= p[i + 1] &&
+                (i == 0 || scores[i - 1] <= scores[i]);
+    }
+    return valid;
+}
+
+/* How many of the sorted scores are below `score`: halving without branches, so that the
+ * processor overlaps the searches of several rows. */
+static size_t count_below(const float *scores, size_t count, float score)
+{
+    const float *base = scores;
+    size_t length = count;
+    while (length > 1) {
+        size_t half = length / 2;
+        base += base[half - 1] < score ? half : 0;
+        length -= half;
+    }
+    return (size_t)(base - scores) + (length == 1 && base[0] < score);
+}
+
+void calibration_p_values(const struct calibration *calibration, float *p_values,
+                          const float *scores, size_t rows)
+{
+    for (size_t i = 0; i < rows; i++) {
+        p_values[i] = calibration->p_values[count_below(calibration->scores,
+                                                        calibration->count, scores[i])];
+    }
+}
+
+double calibration_alpha_min(const struct calibration *calibration)
+{
+    return (double)calibration->p_values[calibration->count];
+}
+
+bool calibration_threshold(const struct calibration *calibration, double alpha,
+                           float *threshold)
+{
+    size_t low = 0, high = calibration->count; /* the first p-value <= alpha */
+    if ((double)calibration->p_values[high] > alpha) {
+        return false;
+    }
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if ((double)calibration->p_values[middle] <= alpha) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    *threshold = low == 0 ? -FLT_MAX : nextafterf(calibration->scores[low - 1], FLT_MAX);
+    return true;
+}
+
+static int compare_points(const void *a, const void *b)
+{
+    const struct isotonic_point *left = a, *right = b;
+    return (left->u > right->u) - (left->u < right->u);
+}
+
+/* b, at the same u as a, or below it where it should not be, joins a. */
+static void merge_point(struct isotonic_point *a, const struct isotonic_point *b)
+{
+    double weight = a->weight + b->weight;
+    a->y = (a->y * a->weight + b->y * b->weight) / weight;
+    a->weight = weight;
+}
+
+static size_t merge_equal(struct isotonic_point *points, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (kept > 0 && points[kept - 1].u >= points[i].u) {
+            merge_point(&points[kept - 1], &points[i]);
+        } else {
+            points[kept++] = points[i];
+        }
+    }
+    return kept;
+}
+
+/* Pool adjacent violators. A pool is kept at its first point; `weight` of the others is
+ * set to 0 to mark them, and they take the pool's value in the end. */
+size_t isotonic_fit(struct isotonic_point *points, size_t count)
+{
+    qsort(points, count, sizeof *points, compare_points);
+    count = merge_equal(points, count);
+    for (size_t i = 1; i < count; i++) {
+        size_t last = i; /* start of the pool that ends at i */
+        while (last > 0) {
+            size_t before = last - 1;
+            while (points[before].weight == 0) {
+                before--;
+            }
+            if (points[before].y <= points[last].y) {
+                break;
+            }
+            merge_point(&points[before], &points[last]);
+            points[last].weight = 0;
+            last = before;
+        }
+    }
+    for (size_t i = 1; i < count; i++) {
+        points[i].y = points[i].weight == 0 ? points[i - 1].y : points[i].y;
+    }
+    return count;
+}
+
+double isotonic_at(const struct isotonic_point *points, size_t count, double u)
+{
+    if (u <= points[0].u) {
+        return points[0].y;
+    }
+    size_t low = 0, high = count; /* points[low].u < u */
+    while (low + 1 < high) {
+        size_t middle = low + (high - low) / 2;
+        if (points[middle].u < u) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    if (high == count) {
+        return points[low].y;
+    }
+    double share = (u - points[low].u) / (points[high].u - points[low].u);
+    return points[low].y + share * (points[high].y - points[low].y);
+}
+
+/* The labels and the pseudo-normals over u; sorted (rows): the reference scores. */
+static size_t collect_points(struct isotonic_point *points, const float *sorted,
+                             size_t rows, const struct calibration_labels *labels)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < labels->count; i++) {
+        size_t below = count_below(sorted, rows, labels->scores[i]);
+        points[count++] = (struct isotonic_point){(double)below / (double)rows,
+                                                  labels->labels[i] < 0 ? 1 : 0, 1};
+    }
+    for (size_t i = 0; i < CALIBRATION_PSEUDO_NORMALS; i++) {
+        double u = ((double)i + 0.5) / CALIBRATION_PSEUDO_NORMALS;
+        points[count++] = (struct isotonic_point){u, 0, 1};
+    }
+    return count;
+}
+
+int calibration_weigh(float *weights, const float *reference, size_t rows,
+                      const struct calibration_labels *labels,
+                      struct deepsad_error *error)
+{
+    if (rows == 0) {
+        return DEEPSAD_OK;
+    }
+    struct isotonic_point *points =
+        calloc(labels->count + CALIBRATION_PSEUDO_NORMALS, sizeof *points);
+    float *sorted = malloc(rows * sizeof *sorted);
+    uint32_t *order = NULL;
+    int status = points == NULL || sorted == NULL
+                     ? error_no_memory(error, "calibration")
+                     : order_ascending(&order, reference, rows, error);
+    if (status == DEEPSAD_OK) {
+        for (size_t i = 0; i < rows; i++) {
+            sorted[i] = reference[order[i]];
+        }
+        size_t count = collect_points(points, sorted, rows, labels);
+        count = isotonic_fit(points, count);
+        size_t below = 0; /* equal scores share their rank */
+        for (size_t i = 0; i < rows; i++) {
+            below = i > 0 && sorted[i] > sorted[i - 1] ? i : below;
+            double u = (double)below / (double)rows;
+            weights[order[i]] = (float)(1 - isotonic_at(points, count, u));
+        }
+    }
+    free(order);
+    free(sorted);
+    free(points);
+    return status;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The safetensors format (8-byte little-endian header length, JSON header, tensors back
+ * to back), readable by every machine-learning tool and without code in it. The reader is
+ * strict: sizes, overlaps, holes, types, values are all checked before anything is used.
+ * Of the format's types only F32 is taken.
+ */
+#ifndef MODEL_SAFETENSORS_H
+#define MODEL_SAFETENSORS_H
+
+#include <stddef.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+
+enum {
+    SAFETENSORS_RANK_MAX = 8,
+    SAFETENSORS_HEADER_MAX = 16 << 20, /* bytes of JSON */
+    SAFETENSORS_TENSORS_MAX = 1 << 16,
+};
+
+struct safetensors_tensor {
+    const char *name;
+    size_t rank;
+    size_t shape[SAFETENSORS_RANK_MAX];
+    size_t count;      /* product of the shape */
+    const char *bytes; /* count floats, little-endian, perhaps unaligned */
+};
+
+struct safetensors; /* a file read, immutable */
+
+/* Takes over the content of `file`. Messages say what is wrong without the path: callers
+ * put it before them. */
+int safetensors_parse(struct safetensors **out, struct buffer *file,
+                      struct deepsad_error *error);
+void safetensors_free(struct safetensors *file);
+
+size_t safetensors_count(const struct safetensors *file);
+/* In the order of their bytes. */
+const struct safetensors_tensor *safetensors_at(const struct safetensors *file,
+                                                size_t index);
+/* NULL when there is none of that name. */
+const struct safetensors_tensor *safetensors_find(const struct safetensors *file,
+                                                  const char *name);
+/* Value of a key of __metadata__, or NULL. */
+const char *safetensors_metadata(const struct safetensors *file, const char *key);
+/* All tensors' bytes. */
+const char *safetensors_data(const struct safetensors *file, size_t *size);
+
+/* out (rows x columns floats) = the tensor of that name, which must have that shape (rank
+ * 1 if columns is 0, rows floats then). */
+int safetensors_copy(float *out, const struct safetensors *file, const char *name,
+                     size_t rows, size_t columns, struct deepsad_error *error);
+
+/* ---- Writing ---- */
+
+struct safetensors_writer; /* collects; running out of memory is reported at the end */
+
+struct safetensors_writer *safetensors_writer_new(void);
+void safetensors_writer_free(struct safetensors_writer *writer);
+/* Copies the values. columns = 0: a vector of `rows`. */
+void safetensors_writer_add(struct safetensors_writer *writer, const char *name,
+                            size_t rows, size_t columns, const float *values);
+void safetensors_writer_metadata(struct safetensors_writer *writer, const char *key,
+                                 const char *value);
+/* The tensors' bytes so far, for a digest. */
+const char *safetensors_writer_data(const struct safetensors_writer *writer,
+                                    size_t *size);
+/* The whole file; tensors start at a multiple of 64 bytes. */
+int safetensors_writer_finish(struct safetensors_writer *writer, struct buffer *out,
+                              struct deepsad_error *error);
+
+#endif
