@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernel keeps a tile of the product in registers: a few rows by one or two vectors
+ * of columns. Edges are covered by a tile moved back inside, which computes some elements
+ * twice and so needs no masks and no padding; matrices narrower than a vector take
+ * narrower tiles.
+ */
+#include "nn/matrix.h"
+
+#include <cblas.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/simd.h"
+
+/* Multiplications from which on packing pays and OpenBLAS is faster. */
+#define BLAS_WORK ((size_t)1 << 22)
+
+/* ---- BLAS ---- */
+
+static pthread_once_t blas_once = PTHREAD_ONCE_INIT;
+static int blas_status;
+static char blas_description[160];
+
+static const char *kernels(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f")) {
+        return "x86-64-v4";
+    }
+    return __builtin_cpu_supports("avx2") ? "x86-64-v3" : "x86-64";
+#else
+    return "plain";
+#endif
+}
+
+static void init_blas(void)
+{
+    static const char *const variants[] = {"serial", "pthread", "openmp"};
+    int parallel = openblas_get_parallel();
+    const char *variant = parallel >= 0 && parallel <= 2 ? variants[parallel] : "unknown";
+    const char *version = openblas_get_config(); /* "OpenBLAS 0.3.21 NO_LAPACKE ..." */
+    size_t length = strcspn(version, " ");
+    length += version[length] == ' ' ? 1 + strcspn(version + length + 1, " ") : 0;
+    snprintf(blas_description, sizeof blas_description, "%.*s %s, core %s, kernels %s",
+             (int)length, version, variant, openblas_get_corename(), kernels());
+    const char *threads = getenv("OMP_NUM_THREADS");
+    if (parallel == OPENBLAS_OPENMP && (threads == NULL || strcmp(threads, "1") != 0)) {
+        blas_status = DEEPSAD_UNSUPPORTED;
+        return;
+    }
+    openblas_set_num_threads(1);
+}
+
+int matrix_blas_init(struct deepsad_error *error)
+{
+    if (pthread_once(&blas_once, init_blas) != 0) {
+        return error_set(error, DEEPSAD_UNSUPPORTED, "cannot initialise OpenBLAS");
+    }
+    if (blas_status != DEEPSAD_OK) {
+        return error_set(error, DEEPSAD_UNSUPPORTED,
+                         "the OpenMP variant of OpenBLAS is slow and not reproducible "
+                         "under threads: install libopenblas0-pthread, or set "
+                         "OMP_NUM_THREADS=1 in the environment");
+    }
+    return DEEPSAD_OK;
+}
+
+const char *matrix_blas_description(void)
+{
+    pthread_once(&blas_once, init_blas);
+    return blas_description;
+}
+
+/* ---- Memory ---- */
+
+int matrix_new(float **out, size_t rows, size_t columns, const char *what,
+               struct deepsad_error *error)
+{
+    size_t bytes = 0;
+    if (__builtin_mul_overflow(rows, columns, &bytes) ||
+        __builtin_mul_overflow(bytes, sizeof(float), &bytes) ||
+        bytes > SIZE_MAX - 2 * SIMD_ALIGN) {
+        return error_no_memory(error, what);
+    }
+    bytes = (bytes / SIMD_ALIGN + 1) * SIMD_ALIGN;
+    float *values = aligned_alloc(SIMD_ALIGN, bytes);
+    if (values == NULL) {
+        return error_no_memory(error, what);
+    }
+    memset(values, 0, bytes);
+    *out = values;
+    return DEEPSAD_OK;
+}
+
+/* ---- Products ---- */
+
+typedef float v16 __attribute__((vector_size(64), aligned(4), may_alias));
+typedef float v8 __attribute__((vector_size(32), aligned(4), may_alias));
+typedef float v4 __attribute__((vector_size(16), aligned(4), may_alias));
+typedef float v1 __attribute__((may_alias));
+
+/* a(i, p) = a[i * row + p * step]: the same kernel reads a and its transpose. */
+struct strided {
+    const float *at;
+    size_t row, step;
+};
+
+#define INLINE static inline __attribute__((always_inline))
+enum { TILE_ROWS = 8 };
+
+/* c (ROWS, width of VECTOR) = a (ROWS, k) b (k, that width); c and b have n columns */
+#define DEFINE_TILE(NAME, VECTOR, ROWS)                                              \
+    INLINE void NAME(float *c, struct strided a, const float *b, size_t k, size_t n) \
+    {                                                                                \
+        VECTOR sum[ROWS];                                                            \
+        _Pragma("GCC unroll 8") for (size_t i = 0; i < (ROWS); i++)                  \
+        {                                                                            \
+            sum[i] = (VECTOR){0};                                                    \
+        }                                                                            \
+        for (size_t p = 0; p < k; p++) {                                             \
+            VECTOR row = *(const VECTOR *)(b + p * n);                               \
+            const float *column = a.at + p * a.step;                                 \
+            _Pragma("GCC unroll 8") for (size_t i = 0; i < (ROWS); i++)              \
+            {                                                                        \
+                sum[i] += column[i * a.row] * row;                                   \
+            }                                                                        \
+        }                                                                            \
+        _Pragma("GCC unroll 8") for (size_t i = 0; i < (ROWS); i++)                  \
+        {                                                                            \
+            *(VECTOR *)(c + i * n) = sum[i];                                         \
+        }                                                                            \
+    }
+
+DEFINE_TILE(tile_8x16, v16, TILE_ROWS)
+DEFINE_TILE(tile_8x8, v8, TILE_ROWS)
+DEFINE_TILE(tile_8x4, v4, TILE_ROWS)
+DEFINE_TILE(tile_8x1, v1, TILE_ROWS)
+DEFINE_TILE(tile_1x16, v16, 1)
+DEFINE_TILE(tile_1x8, v8, 1)
+DEFINE_TILE(tile_1x4, v4, 1)
+DEFINE_TILE(tile_1x1, v1, 1)
+
+/* c (m, WIDTH) = a (m, k) b (k, WIDTH): tiles of 8 rows, the last one moved back */
+#define DEFINE_STRIP(NAME, TILE, SINGLE)                                             \
+    INLINE void NAME(float *c, struct strided a, const float *b, size_t m, size_t k, \
+                     size_t n)                                                       \
+    {                                                                                \
+        if (m < TILE_ROWS) {                                                         \
+            for (size_t i = 0; i < m; i++) {                                         \
+                struct strided row = {a.at + i * a.row, a.row, a.step};              \
+                SINGLE(c + i * n, row, b, k, n);                                     \
+            }                                                                        \
+            return;                                                                  \
+        }                                                                            \
+        for (size_t done = 0; done < m; done += TILE_ROWS) {                         \
+            size_t i = done + TILE_ROWS <= m ? done : m - TILE_ROWS;                 \
+            struct strided rows = {a.at + i * a.row, a.row, a.step};                 \
+            TILE(c + i * n, rows, b, k, n);                                          \
+        }                                                                            \
+    }
+
+DEFINE_STRIP(strip_16, tile_8x16, tile_1x16)
+DEFINE_STRIP(strip_8, tile_8x8, tile_1x8)
+DEFINE_STRIP(strip_4, tile_8x4, tile_1x4)
+DEFINE_STRIP(strip_1, tile_8x1, tile_1x1)
+
+SIMD_CLONES
+static void multiply_small(float *c, struct strided a, const float *b, size_t m, size_t k,
+                           size_t n)
+{
+    size_t width = n >= 16 ? 16 : n >= 8 ? 8 : n >= 4 ? 4 : 1;
+    for (size_t done = 0; done < n;) {
+        size_t left = n - done;
+        width = left >= 8 && left < width ? 8 : width;
+        size_t j = left >= width ? done : n - width;
+        if (width == 16) {
+            strip_16(c + j, a, b + j, m, k, n);
+        } else if (width == 8) {
+            strip_8(c + j, a, b + j, m, k, n);
+        } else if (width == 4) {
+            strip_4(c + j, a, b + j, m, k, n);
+        } else {
+            strip_1(c + j, a, b + j, m, k, n);
+        }
+        done += width;
+    }
+}
+
+static int blas_pays(size_t m, size_t k, size_t n)
+{
+    return m >= TILE_ROWS && n >= TILE_ROWS && k >= TILE_ROWS && m * k * n >= BLAS_WORK;
+}
+
+static void blas(enum CBLAS_TRANSPOSE a_form, enum CBLAS_TRANSPOSE b_form, float *c,
+                 const float *a, const float *b, const size_t mkn[static 3],
+                 const size_t leading[static 2])
+{
+    cblas_sgemm(CblasRowMajor, a_form, b_form, (blasint)mkn[0], (blasint)mkn[2],
+                (blasint)mkn[1], 1, a, (blasint)leading[0], b, (blasint)leading[1], 0, c,
+                (blasint)mkn[2]);
+}
+
+void matrix_multiply(float *c, const float *a, const float *b, size_t m, size_t k,
+                     size_t n)
+{
+    if (blas_pays(m, k, n)) {
+        blas(CblasNoTrans, CblasNoTrans, c, a, b, (size_t[]){m, k, n}, (size_t[]){k, n});
+        return;
+    }
+    multiply_small(c, (struct strided){a, k, 1}, b, m, k, n);
+}
+
+void matrix_multiply_at(float *c, const float *a, const float *b, size_t m, size_t k,
+                        size_t n)
+{
+    if (blas_pays(m, k, n)) {
+        blas(CblasTrans, CblasNoTrans, c, a, b, (size_t[]){k, m, n}, (size_t[]){k, n});
+        return;
+    }
+    multiply_small(c, (struct strided){a, 1, k}, b, k, m, n);
+}
+
+void matrix_multiply_bt(float *c, const float *a, const float *b, size_t m, size_t n,
+                        size_t k, float *scratch)
+{
+    if (blas_pays(m, k, n)) {
+        blas(CblasNoTrans, CblasTrans, c, a, b, (size_t[]){m, n, k}, (size_t[]){n, n});
+        return;
+    }
+    matrix_transpose(scratch, b, k, n);
+    multiply_small(c, (struct strided){a, n, 1}, scratch, m, n, k);
+}
+
+/* ---- Elementwise ---- */
+
+void matrix_transpose(float *out, const float *a, size_t rows, size_t columns)
+{
+    for (size_t j = 0; j < columns; j++) {
+        for (size_t i = 0; i < rows; i++) {
+            out[j * rows + i] = a[i * columns + j];
+        }
+    }
+}
+
+SIMD_CLONES
+void matrix_add_row(float *a, const float *restrict row, size_t rows, size_t columns)
+{
+    for (size_t i = 0; i < rows; i++) {
+        float *restrict to = a + i * columns;
+        for (size_t j = 0; j < columns; j++) {
+            to[j] += row[j];
+        }
+    }
+}
+
+enum { SUM_COLUMNS = 16 };
+
+SIMD_CLONES
+void matrix_column_sums(float *sums, const float *a, size_t rows, size_t columns)
+{
+    for (size_t first = 0; first < columns; first += SUM_COLUMNS) {
+        size_t width = columns - first < SUM_COLUMNS ? columns - first : SUM_COLUMNS;
+        double total[SUM_COLUMNS] = {0};
+        for (size_t i = 0; i < rows; i++) {
+            const float *row = a + i * columns + first;
+            for (size_t j = 0; j < width; j++) {
+                total[j] += (double)row[j];
+            }
+        }
+        for (size_t j = 0; j < width; j++) {
+            sums[first + j] = (float)total[j];
+        }
+    }
+}
+
+void matrix_gather(float *out, const float *a, const size_t *index, size_t count,
+                   size_t columns)
+{
+    for (size_t i = 0; i < count; i++) {
+        memcpy(out + i * columns, a + index[i] * columns, columns * sizeof *out);
+    }
+}
