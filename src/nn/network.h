@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A feed-forward network for training: a list of layers over flat float blocks
- * (parameters, gradients, running statistics); layers hold offsets into them. For scoring
- * see nn/folded.h.
+ * (parameters, gradients, running statistics); layers hold offsets into them. What each
+ * kind computes: nn/layer.h; running it: nn/tape.h; for scoring see nn/folded.h.
  */
 #ifndef NN_NETWORK_H
 #define NN_NETWORK_H
@@ -49,14 +49,16 @@ struct network_shape {
     bool batch_norm; /* before each hidden leaky ReLU; none on the last layer */
 };
 
-/* dense [batch norm] leaky ReLU ... dense: the encoder phi(x; W). Weights (and biases)
- * uniform in +-1/sqrt(inputs), torch.nn.Linear's default. */
+/* The encoder phi(x; W): for each hidden width dense [batch norm] leaky ReLU, then dense
+ * to the representation, which has no activation. Weights and biases uniform in
+ * +-1/sqrt(inputs), torch.nn.Linear's default. */
 int network_new_encoder(struct network **out, const struct network_shape *shape,
                         struct rng *rng, struct deepsad_error *error);
 
-/* The encoder's layers, then (after a hidden-style leaky ReLU where `shape` has one
- * between encoder and decoder: none, as in the paper's code) the mirror decoder of the
- * same widths, its last layer followed by a sigmoid if `sigmoid`. */
+/* The encoder's layers, then the mirror decoder: the hidden widths in reverse, each
+ * dense [batch norm] leaky ReLU, then dense to the inputs and, if `sigmoid`, a sigmoid.
+ * As in the paper's code the representation goes straight into the decoder's first dense
+ * layer. */
 int network_new_autoencoder(struct network **out, const struct network_shape *shape,
                             bool sigmoid, struct rng *rng, struct deepsad_error *error);
 

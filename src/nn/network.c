@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A network is built from a plan: the plan appends layers and counts parameters as it
+ * goes; then the blocks are allocated at once and the weights drawn in layer order. The
+ * encoder comes first in an autoencoder, so its parameters and statistics are the
+ * beginning of the autoencoder's blocks.
+ */
+#include "nn/network.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/matrix.h"
+
+/* ---- Plan ---- */
+
+struct plan {
+    struct layer *layers;
+    size_t count, width; /* layers so far, outputs of the last one */
+    size_t params, state;
+    bool overflow;
+};
+
+static size_t take(struct plan *plan, size_t *total, size_t rows, size_t columns)
+{
+    size_t offset = *total;
+    size_t size = 0;
+    plan->overflow |= __builtin_mul_overflow(rows, columns, &size);
+    plan->overflow |= __builtin_add_overflow(*total, size, total);
+    return offset;
+}
+
+static struct layer *append(struct plan *plan, enum layer_kind kind, size_t outputs)
+{
+    struct layer *layer = &plan->layers[plan->count++];
+    *layer = (struct layer){.kind = kind,
+                            .inputs = plan->width,
+                            .outputs = outputs,
+                            .weight = SIZE_MAX,
+                            .bias = SIZE_MAX,
+                            .mean = SIZE_MAX,
+                            .variance = SIZE_MAX};
+    plan->width = outputs;
+    return layer;
+}
+
+static void append_dense(struct plan *plan, size_t outputs, bool bias)
+{
+    struct layer *layer = append(plan, LAYER_DENSE, outputs);
+    layer->weight = take(plan, &plan->params, layer->inputs, outputs);
+    if (bias) {
+        layer->bias = take(plan, &plan->params, 1, outputs);
+    }
+}
+
+static void append_hidden(struct plan *plan, size_t outputs,
+                          const struct network_shape *shape)
+{
+    append_dense(plan, outputs, shape->bias);
+    if (shape->batch_norm) {
+        struct layer *layer = append(plan, LAYER_BATCH_NORM, outputs);
+        layer->mean = take(plan, &plan->state, 1, outputs);
+        layer->variance = take(plan, &plan->state, 1, outputs);
+    }
+    append(plan, LAYER_LEAKY_RELU, outputs);
+}
+
+static void append_encoder(struct plan *plan, const struct network_shape *shape)
+{
+    size_t last = shape->width_count - 1;
+    for (size_t i = 0; i < last; i++) {
+        append_hidden(plan, shape->widths[i], shape);
+    }
+    append_dense(plan, shape->widths[last], shape->bias);
+}
+
+static void append_decoder(struct plan *plan, const struct network_shape *shape,
+                           bool sigmoid)
+{
+    for (size_t i = shape->width_count - 1; i > 0; i--) {
+        append_hidden(plan, shape->widths[i - 1], shape);
+    }
+    append_dense(plan, shape->inputs, shape->bias);
+    if (sigmoid) {
+        append(plan, LAYER_SIGMOID, shape->inputs);
+    }
+}
+
+/* ---- Network ---- */
+
+/* torch.nn.Linear: W and b uniform in +-1/sqrt(inputs) */
+static void draw(float *values, size_t count, size_t inputs, struct rng *rng)
+{
+    float bound = 1 / sqrtf((float)inputs);
+    for (size_t i = 0; i < count; i++) {
+        values[i] = (2 * rng_float(rng) - 1) * bound;
+    }
+}
+
+static void init_layer(struct network *network, const struct layer *layer,
+                       struct rng *rng)
+{
+    if (layer->kind == LAYER_DENSE) {
+        draw(network->params + layer->weight, layer->inputs * layer->outputs,
+             layer->inputs, rng);
+        if (layer->bias != SIZE_MAX) {
+            draw(network->params + layer->bias, layer->outputs, layer->inputs, rng);
+        }
+    }
+    if (layer->kind == LAYER_BATCH_NORM) {
+        for (size_t j = 0; j < layer->outputs; j++) {
+            network->state[layer->variance + j] = 1;
+        }
+    }
+}
+
+static int allocate(struct network *network, struct deepsad_error *error)
+{
+    static const char what[] = "the network's weights";
+    int status = matrix_new(&network->params, 1, network->param_count, what, error);
+    if (status == DEEPSAD_OK) {
+        status = matrix_new(&network->grads, 1, network->param_count, what, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = matrix_new(&network->state, 1, network->state_count, what, error);
+    }
+    return status;
+}
+
+static int build(struct network **out, struct plan *plan, size_t inputs, struct rng *rng,
+                 struct deepsad_error *error)
+{
+    if (plan->overflow) {
+        free(plan->layers);
+        return error_no_memory(error, "the network's weights");
+    }
+    struct network *network = calloc(1, sizeof *network);
+    if (network == NULL) {
+        free(plan->layers);
+        return error_no_memory(error, "the network");
+    }
+    *network = (struct network){.inputs = inputs,
+                                .outputs = plan->width,
+                                .layer_count = plan->count,
+                                .layers = plan->layers,
+                                .param_count = plan->params,
+                                .state_count = plan->state};
+    int status = allocate(network, error);
+    if (status != DEEPSAD_OK) {
+        network_free(network);
+        return status;
+    }
+    for (size_t i = 0; i < network->layer_count; i++) {
+        init_layer(network, &network->layers[i], rng);
+    }
+    *out = network;
+    return DEEPSAD_OK;
+}
+
+static int check_shape(const struct network_shape *shape, struct deepsad_error *error)
+{
+    bool valid = shape->inputs > 0 && shape->width_count > 0;
+    for (size_t i = 0; valid && i < shape->width_count; i++) {
+        valid = shape->widths[i] > 0;
+    }
+    if (!valid) {
+        return error_set(error, DEEPSAD_INVALID,
+                         "a network needs at least one input, and widths of at least 1");
+    }
+    return DEEPSAD_OK;
+}
+
+static int start_plan(struct plan *plan, const struct network_shape *shape, size_t sides,
+                      struct deepsad_error *error)
+{
+    int status = check_shape(shape, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    *plan = (struct plan){.width = shape->inputs};
+    size_t layers = 0; /* three for each width and side, and a sigmoid */
+    if (!__builtin_mul_overflow(shape->width_count, 3 * sides, &layers)) {
+        plan->layers = calloc(layers + 1, sizeof *plan->layers);
+    }
+    return plan->layers != NULL ? DEEPSAD_OK
+                                : error_no_memory(error, "the network's layers");
+}
+
+int network_new_encoder(struct network **out, const struct network_shape *shape,
+                        struct rng *rng, struct deepsad_error *error)
+{
+    struct plan plan;
+    int status = start_plan(&plan, shape, 1, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    append_encoder(&plan, shape);
+    return build(out, &plan, shape->inputs, rng, error);
+}
+
+int network_new_autoencoder(struct network **out, const struct network_shape *shape,
+                            bool sigmoid, struct rng *rng, struct deepsad_error *error)
+{
+    struct plan plan;
+    int status = start_plan(&plan, shape, 2, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    append_encoder(&plan, shape);
+    append_decoder(&plan, shape, sigmoid);
+    return build(out, &plan, shape->inputs, rng, error);
+}
+
+void network_free(struct network *network)
+{
+    if (network != NULL) {
+        free(network->layers);
+        free(network->params);
+        free(network->grads);
+        free(network->state);
+        free(network);
+    }
+}
+
+void network_copy_encoder(struct network *encoder, const struct network *autoencoder)
+{
+    memcpy(encoder->params, autoencoder->params,
+           encoder->param_count * sizeof *encoder->params);
+    memcpy(encoder->state, autoencoder->state,
+           encoder->state_count * sizeof *encoder->state);
+}
