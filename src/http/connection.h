@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The open connections and their deadlines. The library's own timeout restarts with every
+ * byte, so a client that sends one byte a second would hold a connection for ever. Here
+ * each phase of a connection has an absolute deadline, and a reaper thread shuts down the
+ * sockets of those that miss it; while no answer has begun, with a 408.
+ *
+ * Locks: the table's mutex guards the list and, while it is held, the descriptors in it
+ * (a connection leaves the list before its descriptor is closed); a leaf.
+ */
+#ifndef HTTP_CONNECTION_H
+#define HTTP_CONNECTION_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+enum connection_phase {
+    CONNECTION_HEAD,    /* open, its first request's head not complete */
+    CONNECTION_IDLE,    /* between requests */
+    CONNECTION_BODY,    /* a head has come, the body not yet */
+    CONNECTION_REPLY,   /* being answered */
+    CONNECTION_EXPIRED, /* shut down by us */
+};
+
+struct connection {
+    struct connection *previous, *next;
+    int descriptor;
+    _Atomic uint64_t word; /* deadline in ms of CLOCK_MONOTONIC << 3 | phase */
+    void *closure;         /* the owner's */
+};
+
+struct connection_table {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed; /* no longer empty, or stopping */
+    struct connection *first;
+    atomic_size_t count;
+    _Atomic uint64_t expired; /* connections shut down so far */
+    bool stopping;
+    pthread_t reaper;
+};
+
+int connection_table_init(struct connection_table *table, struct deepsad_error *error);
+void connection_table_done(struct connection_table *table);
+
+void connection_add(struct connection_table *table, struct connection *connection,
+                    int descriptor, uint64_t deadline_ms);
+void connection_remove(struct connection_table *table, struct connection *connection);
+
+/* False: the connection has expired, the caller has nothing more to do with it. */
+bool connection_enter(struct connection *connection, enum connection_phase phase,
+                      uint64_t deadline_ms);
+enum connection_phase connection_phase(const struct connection *connection);
+
+/* Answers `status` past the library and shuts the connection down: the way out where no
+ * regular answer is possible any more. */
+void connection_abort(struct connection_table *table, struct connection *connection,
+                      unsigned status, const char *detail);
+
+/* Milliseconds of CLOCK_MONOTONIC. */
+uint64_t connection_now(void);
+
+#endif

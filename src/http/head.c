@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/head.h"
+
+#include <string.h>
+#include <strings.h>
+
+static bool is(const char *name, size_t length, const char *word, size_t word_length)
+{
+    return length == word_length && strncasecmp(name, word, length) == 0;
+}
+#define IS(word) is(name, name_length, word, sizeof(word) - 1)
+
+static void add_length(struct head *head, struct request *request, const char *value,
+                       size_t length)
+{
+    head->lengths++;
+    uint64_t total = 0;
+    head->bad_length |= length == 0 || length > 18;
+    for (size_t i = 0; i < length && i <= 18; i++) {
+        head->bad_length |= value[i] < '0' || value[i] > '9';
+        total = total * 10 + (uint64_t)(value[i] - '0');
+    }
+    request->has_length = true;
+    request->content_length = total;
+}
+
+static void add_content_type(struct head *head, struct request *request,
+                             const char *value, size_t length)
+{
+    head->content_types++;
+    head->content_type = (struct http_text){value, length};
+    request->body_type = http_body_type_parse(value, length);
+}
+
+void head_add(struct head *head, struct request *request, const char *name,
+              size_t name_length, const char *value, size_t value_length)
+{
+    value = value == NULL ? "" : value;
+    head->has_nul |= memchr(value, '\0', value_length) != NULL ||
+                     memchr(name, '\0', name_length) != NULL;
+    switch (name_length) {
+    case 4:
+        head->hosts += IS("Host");
+        break;
+    case 6:
+        head->expects |= IS("Expect");
+        break;
+    case 12:
+        if (IS("Content-Type")) {
+            add_content_type(head, request, value, value_length);
+        } else if (IS("X-Request-Id")) {
+            head->request_id = (struct http_text){value, value_length};
+        }
+        break;
+    case 14:
+        if (IS("Content-Length")) {
+            add_length(head, request, value, value_length);
+        }
+        break;
+    case 16:
+        head->has_content_encoding |=
+            IS("Content-Encoding") && strcasecmp(value, "identity") != 0;
+        break;
+    case 17:
+        if (IS("Transfer-Encoding")) {
+            head->encodings++;
+            request->chunked = true;
+            head->unknown_transfer |= strcasecmp(value, "chunked") != 0;
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+bool head_check(const struct head *head, const struct request *request, bool http_1_1,
+                struct reply *reply)
+{
+    const char *detail = NULL;
+    if (head->has_nul) {
+        detail = "a header field holds a NUL byte";
+    } else if (head->hosts > 1) {
+        detail = "more than one Host";
+    } else if (head->hosts == 0 && http_1_1) {
+        detail = "Host is missing";
+    } else if (head->lengths > 1) {
+        detail = "more than one Content-Length";
+    } else if (head->bad_length) {
+        detail = "Content-Length is not a number of bytes";
+    } else if (head->encodings > 0 && head->lengths > 0) {
+        detail = "both Content-Length and Transfer-Encoding";
+    } else if (head->unknown_transfer || head->encodings > 1) {
+        detail = "the only Transfer-Encoding taken is chunked";
+    } else if (head->encodings > 0 && !http_1_1) {
+        detail = "Transfer-Encoding needs HTTP/1.1";
+    } else if (head->content_types > 1) {
+        detail = "more than one Content-Type";
+    }
+    if (detail == NULL) {
+        return true;
+    }
+    reply_problem(request, reply, 400, "%s", detail);
+    reply->close = true;
+    return false;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The header fields a request came with, looked at in one pass, and the checks the
+ * library does not make: two differing framings of one body are how requests are
+ * smuggled past a proxy, so whatever is ambiguous is refused and the connection closed.
+ */
+#ifndef HTTP_HEAD_H
+#define HTTP_HEAD_H
+
+#include "http/reply.h"
+#include "http/request.h"
+
+struct head {
+    unsigned hosts, lengths, encodings, content_types; /* how many of each */
+    bool has_nul, bad_length, unknown_transfer, expects;
+    bool has_content_encoding;
+    struct http_text request_id;
+    struct http_text content_type;
+};
+
+/* One header field; fills `head`, and of `request` length, chunked, body type. */
+void head_add(struct head *head, struct request *request, const char *name,
+              size_t name_length, const char *value, size_t value_length);
+
+/* False: the framing is broken; reply says 400 and close. */
+bool head_check(const struct head *head, const struct request *request, bool http_1_1,
+                struct reply *reply);
+
+#endif

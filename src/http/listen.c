@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/listen.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct place {
+    char host[256];
+    char port[6];
+};
+
+static int refuse(const char *where, struct deepsad_error *error)
+{
+    return error_set(error, DEEPSAD_INVALID,
+                     "listen address \"%s\": write ADDRESS:PORT, for example "
+                     "127.0.0.1:8080 or [::1]:8080",
+                     where);
+}
+
+static int parse(struct place *out, const char *where, struct deepsad_error *error)
+{
+    const char *colon = strrchr(where, ':');
+    if (colon == NULL || colon == where) {
+        return refuse(where, error);
+    }
+    const char *host = where;
+    size_t length = (size_t)(colon - where);
+    if (host[0] == '[') {
+        if (length < 3 || host[length - 1] != ']') {
+            return refuse(where, error);
+        }
+        host++;
+        length -= 2;
+    } else if (memchr(host, ':', length) != NULL) {
+        return refuse(where, error); /* IPv6 without brackets is ambiguous */
+    }
+    const char *port = colon + 1;
+    size_t digits = strspn(port, "0123456789");
+    if (digits == 0 || digits > 5 || port[digits] != '\0' || atoi(port) > 65535 ||
+        length >= sizeof out->host) {
+        return refuse(where, error);
+    }
+    memcpy(out->host, host, length);
+    out->host[length] = '\0';
+    memcpy(out->port, port, digits + 1);
+    return DEEPSAD_OK;
+}
+
+int listen_check(const char *where, struct deepsad_error *error)
+{
+    struct place place;
+    return parse(&place, where, error);
+}
+
+/* The descriptor, or -1 with errno. */
+static int bind_one(const struct addrinfo *info)
+{
+    int on = 1;
+    int descriptor =
+        socket(info->ai_family, info->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (descriptor < 0) {
+        return -1;
+    }
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(descriptor, info->ai_addr, info->ai_addrlen) != 0 ||
+        listen(descriptor, SOMAXCONN) != 0) {
+        int number = errno;
+        close(descriptor);
+        errno = number;
+        return -1;
+    }
+    return descriptor;
+}
+
+static void describe(char address[static LISTEN_ADDRESS_MAX], int descriptor)
+{
+    struct sockaddr_storage bound;
+    socklen_t length = sizeof bound;
+    char host[LISTEN_ADDRESS_MAX - 16], port[6];
+    if (getsockname(descriptor, (struct sockaddr *)&bound, &length) != 0 ||
+        getnameinfo((struct sockaddr *)&bound, length, host, sizeof host, port,
+                    sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+        snprintf(address, LISTEN_ADDRESS_MAX, "unknown");
+        return;
+    }
+    bool six = bound.ss_family == AF_INET6;
+    snprintf(address, LISTEN_ADDRESS_MAX, "%s%s%s:%s", six ? "[" : "", host,
+             six ? "]" : "", port);
+}
+
+int listen_open(int *descriptor, char address[static LISTEN_ADDRESS_MAX],
+                const char *where, struct deepsad_error *error)
+{
+    struct place place;
+    int status = parse(&place, where, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *list = NULL;
+    int failure = getaddrinfo(place.host, place.port, &hints, &list);
+    if (failure != 0) {
+        return error_set(error, DEEPSAD_INVALID, "listen address \"%s\": %s", where,
+                         gai_strerror(failure));
+    }
+    int bound = -1;
+    for (const struct addrinfo *one = list; one != NULL && bound < 0;
+         one = one->ai_next) {
+        bound = bind_one(one);
+    }
+    int number = errno;
+    freeaddrinfo(list);
+    if (bound < 0) {
+        return error_system(error, number, "cannot listen on %s", where);
+    }
+    describe(address, bound);
+    *descriptor = bound;
+    return DEEPSAD_OK;
+}
