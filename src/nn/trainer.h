@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Training loops over given rows: the autoencoder's, and Deep SAD's. No files, no
- * threads, no clock: same input and rng, same weights bit for bit.
+ * threads, no clock: same input and rng, same weights bit for bit. Several may run at the
+ * same time on networks of their own. Call matrix_blas_init() first.
+ *
+ * A fit fails with DEEPSAD_INVALID where an option makes no sense or the loss or a weight
+ * stops being finite, DEEPSAD_CANCELLED, or DEEPSAD_NO_MEMORY; the network is then not to
+ * be used.
  */
 #ifndef NN_TRAINER_H
 #define NN_TRAINER_H
@@ -54,8 +59,13 @@ struct trainer_data {
     size_t count;
 };
 
+/* Few rows: no unlabeled or normal ones: batches hold anomalies alone; no anomalies: the
+ * loss over the other rows alone, which is Deep SVDD. A network with batch norm learns
+ * nothing from a batch of one row: it is left out, as one row has no variance. */
+
 /* Called after each epoch (or each step, without epochs) with the loss since the last
- * call; and `cancelled` before each batch. Both may be NULL. */
+ * call (NaN: no batch could be used); and `cancelled` before each batch. Both may be
+ * NULL. */
 struct trainer_watch {
     void (*progress)(void *closure, size_t done, size_t total, double loss);
     bool (*cancelled)(void *closure);
@@ -79,5 +89,28 @@ int trainer_fit_deepsad(struct network *encoder, const float *center,
                         const struct trainer_data *data,
                         const struct trainer_options *options, struct rng *rng,
                         const struct trainer_watch *watch, struct deepsad_error *error);
+
+/* ---- Single steps: what the loops are made of ---- */
+
+/* A network being trained by `options`: its tape, and Adam's moments. */
+struct trainer;
+
+/* `rows`: the largest batch. The network must outlive the trainer. */
+int trainer_new(struct trainer **out, struct network *network,
+                const struct trainer_options *options, size_t rows,
+                struct deepsad_error *error);
+void trainer_free(struct trainer *trainer);
+
+/* One step of Adam on the batch x (rows, inputs), at least 1 row. Returns the loss before
+ * the step. NaN, and nothing is learnt, for one row and a network with batch norm. */
+double trainer_step_autoencoder(struct trainer *trainer, const float *x, size_t rows,
+                                double learning_rate);
+/* labels (rows) */
+double trainer_step_deepsad(struct trainer *trainer, const float *center, const float *x,
+                            const signed char *labels, size_t rows, double learning_rate);
+
+/* The learning rate of step `step` of `steps`, `per_pass` to a pass. */
+double trainer_learning_rate(const struct trainer_options *options, size_t step,
+                             size_t steps, size_t per_pass);
 
 #endif

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One loop serves both phases: draw a batch, gather its rows, step. What differs is the
+ * loss, chosen by whether there is a center.
+ */
+#include "nn/trainer.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "nn/batches.h"
+#include "nn/loss.h"
+#include "nn/matrix.h"
+#include "nn/optimizer.h"
+#include "nn/tape.h"
+
+/* ---- Single steps ---- */
+
+struct trainer {
+    struct network *network;
+    struct trainer_options options;
+    bool batch_norm;
+    struct tape *tape;
+    struct optimizer *optimizer;
+    float *scratch; /* (2, rows) of the loss */
+};
+
+static bool has_batch_norm(const struct network *network)
+{
+    for (size_t i = 0; i < network->layer_count; i++) {
+        if (network->layers[i].kind == LAYER_BATCH_NORM) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int trainer_new(struct trainer **out, struct network *network,
+                const struct trainer_options *options, size_t rows,
+                struct deepsad_error *error)
+{
+    struct trainer *trainer = calloc(1, sizeof *trainer);
+    if (trainer == NULL) {
+        return error_no_memory(error, "the trainer");
+    }
+    trainer->network = network;
+    trainer->options = *options;
+    trainer->batch_norm = has_batch_norm(network);
+    int status = tape_new(&trainer->tape, network, rows, error);
+    if (status == DEEPSAD_OK) {
+        status = optimizer_new(&trainer->optimizer, network->param_count,
+                               options->weight_decay, options->decoupled_decay, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = matrix_new(&trainer->scratch, 2, rows, "the loss", error);
+    }
+    if (status != DEEPSAD_OK) {
+        trainer_free(trainer);
+        return status;
+    }
+    *out = trainer;
+    return DEEPSAD_OK;
+}
+
+void trainer_free(struct trainer *trainer)
+{
+    if (trainer != NULL) {
+        tape_free(trainer->tape);
+        optimizer_free(trainer->optimizer);
+        free(trainer->scratch);
+        free(trainer);
+    }
+}
+
+static void learn(struct trainer *trainer, double learning_rate)
+{
+    struct network *network = trainer->network;
+    tape_backward(trainer->tape, network);
+    optimizer_step(trainer->optimizer, network->params, network->grads, learning_rate);
+}
+
+double trainer_step_autoencoder(struct trainer *trainer, const float *x, size_t rows,
+                                double learning_rate)
+{
+    if (rows < 2 && trainer->batch_norm) {
+        return (double)NAN;
+    }
+    const float *y = tape_forward_train(trainer->tape, trainer->network, x, rows);
+    double loss = loss_squared_error(tape_output_gradient(trainer->tape), y, x,
+                                     rows * trainer->network->outputs);
+    learn(trainer, learning_rate);
+    return loss;
+}
+
+double trainer_step_deepsad(struct trainer *trainer, const float *center, const float *x,
+                            const signed char *labels, size_t rows, double learning_rate)
+{
+    if (rows < 2 && trainer->batch_norm) {
+        return (double)NAN;
+    }
+    struct loss_batch batch = {
+        .phi = tape_forward_train(trainer->tape, trainer->network, x, rows),
+        .center = center,
+        .labels = labels,
+        .rows = rows,
+        .width = trainer->network->outputs,
+        .scratch = trainer->scratch,
+    };
+    const struct trainer_options *options = &trainer->options;
+    float *dphi = tape_output_gradient(trainer->tape);
+    double loss = options->loss == TRAINER_LOSS_PAPER
+                      ? loss_paper(dphi, &batch, options->eta)
+                      : loss_log(dphi, &batch, options->eta, options->trim);
+    learn(trainer, learning_rate);
+    return loss;
+}
+
+double trainer_learning_rate(const struct trainer_options *options, size_t step,
+                             size_t steps, size_t per_pass)
+{
+    double rate = (double)options->learning_rate;
+    if (options->schedule == TRAINER_SCHEDULE_COSINE) {
+        return rate * (1 + cos(M_PI * (double)step / (double)steps)) / 2;
+    }
+    for (size_t i = 0; i < options->milestone_count; i++) {
+        if (step / per_pass >= options->milestones[i]) {
+            rate *= 0.1;
+        }
+    }
+    return rate;
+}
+
+/* ---- The loop ---- */
+
+struct loop {
+    struct trainer *trainer;
+    const struct trainer_data *data;
+    const float *center; /* NULL: the autoencoder's loss */
+    struct batches batches;
+    float *x;            /* (rows of a batch, features) */
+    signed char *labels; /* (rows of a batch) */
+    size_t steps, per_pass;
+    size_t per_report; /* steps between two calls of progress */
+    double loss_sum;   /* since the last call, over loss_count batches */
+    size_t loss_count;
+};
+
+static int check(const struct network *network, const struct trainer_data *data,
+                 const struct trainer_options *options, struct deepsad_error *error)
+{
+    if (data->count == 0 || data->features != network->inputs) {
+        return error_set(error, DEEPSAD_INVALID,
+                         "training needs rows of %zu features, got %zu rows of %zu",
+                         network->inputs, data->count, data->features);
+    }
+    if (options->batch == 0 || options->milestone_count > TRAINER_MILESTONES_MAX) {
+        return error_set(error, DEEPSAD_INVALID,
+                         "a batch must have at least 1 row, and a schedule at most %d "
+                         "milestones",
+                         TRAINER_MILESTONES_MAX);
+    }
+    if (!(options->trim >= 0 && options->trim < 1) || !isfinite(options->eta) ||
+        !isfinite(options->learning_rate) || !isfinite(options->weight_decay)) {
+        return error_set(error, DEEPSAD_INVALID,
+                         "trim must be in [0, 1); eta, learning rate and weight decay "
+                         "must be finite");
+    }
+    return DEEPSAD_OK;
+}
+
+static int init_loop(struct loop *loop, struct network *network,
+                     const struct trainer_options *options, struct deepsad_error *error)
+{
+    const struct trainer_data *data = loop->data;
+    size_t anomaly_batch = loop->center != NULL ? options->anomaly_batch : 0;
+    int status = batches_init(&loop->batches, data->labels, data->index, data->count,
+                              options->batch, anomaly_batch, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    size_t rows = batches_rows(&loop->batches);
+    loop->per_pass = batches_per_pass(&loop->batches);
+    loop->per_report = options->epochs > 0 ? loop->per_pass : 1;
+    loop->steps = options->steps;
+    if (options->epochs > 0 &&
+        __builtin_mul_overflow(options->epochs, loop->per_pass, &loop->steps)) {
+        return error_set(error, DEEPSAD_INVALID, "too many epochs");
+    }
+    loop->labels = calloc(rows, sizeof *loop->labels);
+    if (loop->labels == NULL) {
+        return error_no_memory(error, "a batch");
+    }
+    status = matrix_new(&loop->x, rows, data->features, "a batch", error);
+    if (status == DEEPSAD_OK) {
+        status = trainer_new(&loop->trainer, network, options, rows, error);
+    }
+    return status;
+}
+
+static void done_loop(struct loop *loop)
+{
+    trainer_free(loop->trainer);
+    batches_done(&loop->batches);
+    free(loop->x);
+    free(loop->labels);
+}
+
+static double step(struct loop *loop, struct rng *rng, double learning_rate)
+{
+    const struct trainer_data *data = loop->data;
+    size_t rows = batches_rows(&loop->batches);
+    batches_next(&loop->batches, rng);
+    matrix_gather(loop->x, data->rows, loop->batches.rows, rows, data->features);
+    if (loop->center == NULL) {
+        return trainer_step_autoencoder(loop->trainer, loop->x, rows, learning_rate);
+    }
+    for (size_t i = 0; i < rows && data->labels != NULL; i++) {
+        loop->labels[i] = data->labels[loop->batches.rows[i]];
+    }
+    return trainer_step_deepsad(loop->trainer, loop->center, loop->x, loop->labels, rows,
+                                learning_rate);
+}
+
+static void report(struct loop *loop, size_t done, const struct trainer_watch *watch)
+{
+    if (done % loop->per_report != 0 || watch == NULL || watch->progress == NULL) {
+        return;
+    }
+    double loss =
+        loop->loss_count > 0 ? loop->loss_sum / (double)loop->loss_count : (double)NAN;
+    watch->progress(watch->closure, done / loop->per_report,
+                    loop->steps / loop->per_report, loss);
+    loop->loss_sum = 0;
+    loop->loss_count = 0;
+}
+
+static bool all_finite(const float *values, size_t count)
+{
+    float sum = 0; /* 0 * x is NaN for an infinite x */
+    for (size_t i = 0; i < count; i++) {
+        sum += 0 * values[i];
+    }
+    return sum == 0;
+}
+
+static int diverged(size_t at, double learning_rate, struct deepsad_error *error)
+{
+    return error_set(error, DEEPSAD_INVALID,
+                     "training diverged at step %zu (learning rate %g): a loss or weight "
+                     "is not finite; lower the learning rate or scale the features",
+                     at, learning_rate);
+}
+
+static int run(struct loop *loop, struct rng *rng, const struct trainer_watch *watch,
+               struct deepsad_error *error)
+{
+    const struct trainer *trainer = loop->trainer;
+    const struct network *network = trainer->network;
+    bool usable = batches_rows(&loop->batches) > 1 || !trainer->batch_norm;
+    double rate = 0;
+    for (size_t i = 0; i < loop->steps; i++) {
+        if (watch != NULL && watch->cancelled != NULL &&
+            watch->cancelled(watch->closure)) {
+            return error_set(error, DEEPSAD_CANCELLED, "training was cancelled");
+        }
+        rate = trainer_learning_rate(&trainer->options, i, loop->steps, loop->per_pass);
+        double loss = step(loop, rng, rate);
+        if (usable && !isfinite(loss)) {
+            return diverged(i, rate, error);
+        }
+        loop->loss_sum += usable ? loss : 0;
+        loop->loss_count += usable;
+        report(loop, i + 1, watch);
+    }
+    if (!all_finite(network->params, network->param_count) ||
+        !all_finite(network->state, network->state_count)) {
+        return diverged(loop->steps, rate, error);
+    }
+    return DEEPSAD_OK;
+}
+
+static int fit(struct network *network, const float *center,
+               const struct trainer_data *data, const struct trainer_options *options,
+               struct rng *rng, const struct trainer_watch *watch,
+               struct deepsad_error *error)
+{
+    int status = check(network, data, options, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    struct loop loop = {.data = data, .center = center};
+    status = init_loop(&loop, network, options, error);
+    if (status == DEEPSAD_OK) {
+        status = run(&loop, rng, watch, error);
+    }
+    done_loop(&loop);
+    return status;
+}
+
+int trainer_fit_autoencoder(struct network *autoencoder, const struct trainer_data *data,
+                            const struct trainer_options *options, struct rng *rng,
+                            const struct trainer_watch *watch,
+                            struct deepsad_error *error)
+{
+    return fit(autoencoder, NULL, data, options, rng, watch, error);
+}
+
+int trainer_fit_deepsad(struct network *encoder, const float *center,
+                        const struct trainer_data *data,
+                        const struct trainer_options *options, struct rng *rng,
+                        const struct trainer_watch *watch, struct deepsad_error *error)
+{
+    return fit(encoder, center, data, options, rng, watch, error);
+}
+
+/* ---- Center ---- */
+
+enum { CENTER_BLOCK = 256 };
+#define CENTER_LEAST 0.1
+
+/* sum (outputs) += phi of each row, block by block */
+static void add_outputs(double *sum, struct tape *tape, const struct network *encoder,
+                        const struct trainer_data *data, float *x)
+{
+    for (size_t first = 0; first < data->count; first += CENTER_BLOCK) {
+        size_t rows = data->count - first;
+        rows = rows < CENTER_BLOCK ? rows : CENTER_BLOCK;
+        const float *block = data->rows + first * data->features;
+        if (data->index != NULL) {
+            matrix_gather(x, data->rows, data->index + first, rows, data->features);
+            block = x;
+        }
+        const float *phi = tape_forward_eval(tape, encoder, block, rows);
+        for (size_t i = 0; i < rows; i++) {
+            for (size_t j = 0; j < encoder->outputs; j++) {
+                sum[j] += (double)phi[i * encoder->outputs + j];
+            }
+        }
+    }
+}
+
+/* A center at 0 would be reached by weights of 0: move it away. */
+static float away_from_zero(double mean)
+{
+    if (fabs(mean) < CENTER_LEAST) {
+        return mean < 0 ? (float)-CENTER_LEAST : (float)CENTER_LEAST;
+    }
+    return (float)mean;
+}
+
+static int mean_output(float *center, const struct network *encoder,
+                       const struct trainer_data *data, double *sum, struct tape *tape,
+                       float *x, struct deepsad_error *error)
+{
+    add_outputs(sum, tape, encoder, data, x);
+    for (size_t j = 0; j < encoder->outputs; j++) {
+        if (!isfinite(sum[j])) {
+            return error_set(error, DEEPSAD_INVALID,
+                             "the center is not finite: scale the features");
+        }
+    }
+    for (size_t j = 0; j < encoder->outputs; j++) {
+        center[j] = away_from_zero(sum[j] / (double)data->count);
+    }
+    return DEEPSAD_OK;
+}
+
+int trainer_center(float *center, const struct network *encoder,
+                   const struct trainer_data *data, struct deepsad_error *error)
+{
+    if (data->count == 0 || data->features != encoder->inputs) {
+        return error_set(error, DEEPSAD_INVALID,
+                         "the center needs rows of %zu features, got %zu rows of %zu",
+                         encoder->inputs, data->count, data->features);
+    }
+    struct tape *tape = NULL;
+    float *x = NULL;
+    double *sum = calloc(encoder->outputs, sizeof *sum);
+    int status = sum != NULL ? DEEPSAD_OK : error_no_memory(error, "the center");
+    if (status == DEEPSAD_OK) {
+        status = matrix_new(&x, CENTER_BLOCK, data->features, "the center", error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = tape_new(&tape, encoder, CENTER_BLOCK, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = mean_output(center, encoder, data, sum, tape, x, error);
+    }
+    tape_free(tape);
+    free(x);
+    free(sum);
+    return status;
+}
