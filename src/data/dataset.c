@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "data/dataset.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/number.h"
+#include "data/csv.h"
+
+int dataset_allocate(struct deepsad_dataset *out, size_t rows, size_t features,
+                     const char *what, struct deepsad_error *error)
+{
+    if (features != 0 && rows > SIZE_MAX / sizeof(float) / features) {
+        return error_no_memory(error, what);
+    }
+    float *x = calloc(rows * features + 1, sizeof *x); /* never of size 0 */
+    signed char *labels = calloc(rows + 1, 1);
+    if (x == NULL || labels == NULL) {
+        free(x);
+        free(labels);
+        return error_no_memory(error, what);
+    }
+    out->rows = rows;
+    out->features = features;
+    out->x = x;
+    out->labels = labels;
+    return DEEPSAD_OK;
+}
+
+void deepsad_dataset_clear(struct deepsad_dataset *dataset)
+{
+    if (dataset == NULL) {
+        return;
+    }
+    for (size_t j = 0; dataset->names != NULL && j < dataset->features; j++) {
+        free(dataset->names[j]);
+    }
+    free(dataset->names);
+    free(dataset->x);
+    free(dataset->labels);
+    *dataset = (struct deepsad_dataset){0};
+}
+
+/* ---- Reading ---- */
+
+static bool ends_with(const char *path, const char *suffix)
+{
+    size_t length = strlen(path);
+    size_t size = strlen(suffix);
+    return length >= size && strcmp(path + length - size, suffix) == 0;
+}
+
+typedef int reader(struct deepsad_dataset *out, struct stream *stream,
+                   const struct deepsad_read_options *options,
+                   struct deepsad_error *error);
+
+static const struct format {
+    const char *suffix;
+    reader *read;
+} formats[] = {
+    {".csv", csv_read},
+    {".csv.gz", csv_read},
+};
+
+int deepsad_dataset_read(struct deepsad_dataset *out, const char *path,
+                         const struct deepsad_read_options *options,
+                         struct deepsad_error *error)
+{
+    static const struct deepsad_read_options defaults;
+    const struct format *format = NULL;
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        if (ends_with(path, formats[i].suffix)) {
+            format = &formats[i];
+        }
+    }
+    if (format == NULL) {
+        return error_set(error, DEEPSAD_INVALID,
+                         "%s: no format of data is known by this name; known are .csv, "
+                         ".csv.gz, .npy, -idx3-ubyte[.gz] and .bin[.gz] (CIFAR-10)",
+                         path);
+    }
+    struct stream stream;
+    int status = stream_open(&stream, path, error);
+    if (status == DEEPSAD_OK) {
+        status = format->read(out, &stream, options != NULL ? options : &defaults, error);
+        stream_close(&stream);
+    }
+    return status;
+}
+
+/* ---- Writing ---- */
+
+/* Quoted where commas, quotes, line ends or outer blanks would change it. */
+static void append_name(struct buffer *out, const char *name)
+{
+    size_t length = strlen(name);
+    bool quote = strpbrk(name, ",\"\r\n") != NULL || length == 0 ||
+                 strchr(" \t", name[0]) != NULL ||
+                 strchr(" \t", name[length - 1]) != NULL;
+    if (!quote) {
+        buffer_append(out, name, length);
+        return;
+    }
+    buffer_append(out, "\"", 1);
+    for (; *name != '\0'; name++) {
+        buffer_append(out, "\"\"", *name == '"');
+        buffer_append(out, name, 1);
+    }
+    buffer_append(out, "\"", 1);
+}
+
+static void append_header(struct buffer *out, const struct deepsad_dataset *dataset)
+{
+    for (size_t j = 0; j < dataset->features; j++) {
+        if (dataset->names != NULL) {
+            append_name(out, dataset->names[j]);
+        } else {
+            buffer_printf(out, "x%zu", j);
+        }
+        buffer_append(out, ",", 1);
+    }
+    buffer_append_text(out, "label\n");
+}
+
+static void append_row(struct buffer *out, const float *x, size_t features, int label)
+{
+    char *start = buffer_reserve(out, features * (NUMBER_FLOAT_MAX + 1));
+    if (start == NULL) {
+        return;
+    }
+    char *p = start;
+    for (size_t j = 0; j < features; j++) {
+        p += isnan(x[j]) ? 0 : number_format_float(p, x[j]);
+        *p++ = ',';
+    }
+    out->length += (size_t)(p - start);
+    buffer_append_text(out, label > 0 ? "normal\n" : label < 0 ? "anomalous\n" : "\n");
+}
+
+int deepsad_dataset_write_csv(const struct deepsad_dataset *dataset, const char *path,
+                              struct deepsad_error *error)
+{
+    struct buffer out = {0};
+    append_header(&out, dataset);
+    for (size_t i = 0; i < dataset->rows; i++) {
+        append_row(&out, dataset->x + i * dataset->features, dataset->features,
+                   dataset->labels != NULL ? dataset->labels[i] : 0);
+    }
+    int status = out.failed ? error_no_memory(error, path)
+                            : file_replace(path, out.data, out.length, error);
+    buffer_done(&out);
+    return status;
+}

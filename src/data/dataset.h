@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Data sets in memory, and the choice of reader by the extension of a path; declared in
+ * deepsad.h. */
+#ifndef DATA_DATASET_H
+#define DATA_DATASET_H
+
+#include "deepsad.h"
+
+/* Room for `rows` x `features` values and labels, all zero, in *out; its other members
+ * are left alone. `what` names it in the error. */
+int dataset_allocate(struct deepsad_dataset *out, size_t rows, size_t features,
+                     const char *what, struct deepsad_error *error);
+
+#endif
