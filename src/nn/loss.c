@@ -108,7 +108,8 @@ static size_t choose_kept(float *kept, const float *d, const struct loss_batch *
     for (size_t i = 0; i < batch->rows; i++) {
         unlabeled += batch->labels[i] == 0;
     }
-    size_t trimmed = (size_t)((double)trim * (double)unlabeled);
+    /* A share that is no float, such as .35, must not lose a row to its rounding. */
+    size_t trimmed = (size_t)((double)trim * (1 + 1e-6) * (double)unlabeled);
     float threshold = INFINITY;
     size_t equal = 0; /* rows of d = threshold to leave out */
     if (trimmed > 0) {
