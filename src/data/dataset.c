@@ -46,6 +46,50 @@ void deepsad_dataset_clear(struct deepsad_dataset *dataset)
     *dataset = (struct deepsad_dataset){0};
 }
 
+static int copy_names(char ***out, char *const *names, size_t count,
+                      struct deepsad_error *error)
+{
+    char **copy = calloc(count + 1, sizeof *copy);
+    bool complete = copy != NULL;
+    for (size_t j = 0; complete && j < count; j++) {
+        copy[j] = strdup(names[j]);
+        complete = copy[j] != NULL;
+    }
+    if (!complete) {
+        for (size_t j = 0; copy != NULL && j < count; j++) {
+            free(copy[j]);
+        }
+        free(copy);
+        return error_no_memory(error, "feature names");
+    }
+    *out = copy;
+    return DEEPSAD_OK;
+}
+
+int dataset_select(struct deepsad_dataset *out, const struct deepsad_dataset *dataset,
+                   const size_t *rows, size_t count, struct deepsad_error *error)
+{
+    struct deepsad_dataset copy = {.channels = dataset->channels,
+                                   .height = dataset->height,
+                                   .width = dataset->width};
+    size_t features = dataset->features;
+    int status = dataset_allocate(&copy, count, features, "a data set", error);
+    if (status == DEEPSAD_OK && dataset->names != NULL) {
+        status = copy_names(&copy.names, dataset->names, features, error);
+    }
+    if (status != DEEPSAD_OK) {
+        deepsad_dataset_clear(&copy);
+        return status;
+    }
+    for (size_t i = 0; i < count; i++) {
+        memcpy(copy.x + i * features, dataset->x + rows[i] * features,
+               features * sizeof *copy.x);
+        copy.labels[i] = dataset->labels != NULL ? dataset->labels[rows[i]] : 0;
+    }
+    *out = copy;
+    return DEEPSAD_OK;
+}
+
 /* ---- Reading ---- */
 
 static bool ends_with(const char *path, const char *suffix)

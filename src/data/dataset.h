@@ -11,4 +11,8 @@
 int dataset_allocate(struct deepsad_dataset *out, size_t rows, size_t features,
                      const char *what, struct deepsad_error *error);
 
+/* A copy of `count` rows of `dataset`, in the order of `rows`, with names and shape. */
+int dataset_select(struct deepsad_dataset *out, const struct deepsad_dataset *dataset,
+                   const size_t *rows, size_t count, struct deepsad_error *error);
+
 #endif
