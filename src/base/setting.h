@@ -19,7 +19,8 @@ enum setting_type {
     SETTING_BOOL,     /* bool: true|false|yes|no|on|off */
     SETTING_COUNT,    /* size_t */
     SETTING_SIZE,     /* size_t bytes: 64KiB, 8MiB, 1GiB; a plain number is bytes */
-    SETTING_DURATION, /* double seconds: 500ms, 30s, 5m, 2h; a plain number is an error */
+    SETTING_DURATION, /* double seconds: 500ms, 30s, 5m, 2h, 7d; a plain number is wrong
+                       */
     SETTING_NUMBER,   /* double */
     SETTING_TEXT,     /* char *, malloced */
     SETTING_CHOICE,   /* int: index into `choices` */
@@ -38,7 +39,7 @@ struct setting {
     size_t offset;              /* of the member in the struct that the table describes */
     double min, max;            /* of numbers, sizes and durations; both 0 = no limit */
     const char *const *choices; /* NULL-terminated */
-    const char *fallback;       /* the default, as text */
+    const char *fallback;       /* the default, as text; of a SETTING_TEXT also NULL */
     const char *help;           /* one sentence; units where there are any */
     bool secret;                /* never printed */
 };
@@ -69,13 +70,15 @@ int settings_load_yaml_text(void *values, struct setting_table table, const char
                             const char *text, size_t length, enum setting_source *sources,
                             struct deepsad_error *error);
 
-/* Variables PREFIX_SECTION_KEY in upper case, dots and dashes as underscores. A variable
- * that starts with the prefix and names no setting is an error. */
+/* Variables PREFIX_SECTION_KEY (`prefix` is without the underscore) in upper case, dots
+ * and dashes as underscores. A variable that starts with the prefix and names no setting
+ * is an error. */
 int settings_load_environment(void *values, struct setting_table table,
                               const char *prefix, char *const *environment,
                               enum setting_source *sources, struct deepsad_error *error);
 
-/* The value of setting `index` as text, in the form that settings_set takes. */
+/* The value of setting `index` as text, in the form that settings_set takes; of a secret
+ * only "(secret)". */
 void setting_print(struct buffer *out, const void *values, struct setting_table table,
                    size_t index);
 
