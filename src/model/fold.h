@@ -50,7 +50,7 @@ uint64_t fold_hash(const float *row, size_t features);
 /* members > 1: unlabeled rows by hash (mixed with the row's index where contents repeat
  * so much that a fold would get less than 1/(2 members) or more than 2/members of the
  * rows), labels round-robin within their class. members = 1: the share `held_out` of the
- * reference rows by hash. */
+ * reference rows by hash. members = 0: no folds. */
 int folds_make(struct folds *out, const struct fold_rows *rows, size_t members,
                double held_out, struct deepsad_error *error);
 void folds_done(struct folds *folds);

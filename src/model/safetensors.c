@@ -317,8 +317,9 @@ const char *safetensors_data(const struct safetensors *file, size_t *size)
     return file->data;
 }
 
-int safetensors_copy(float *out, const struct safetensors *file, const char *name,
-                     size_t rows, size_t columns, struct deepsad_error *error)
+int safetensors_expect(const struct safetensors_tensor **out,
+                       const struct safetensors *file, const char *name, size_t rows,
+                       size_t columns, struct deepsad_error *error)
 {
     const struct safetensors_tensor *tensor = safetensors_find(file, name);
     if (tensor == NULL) {
@@ -328,14 +329,23 @@ int safetensors_copy(float *out, const struct safetensors *file, const char *nam
     if (tensor->rank != rank || tensor->shape[0] != rows ||
         (columns > 0 && tensor->shape[1] != columns)) {
         return error_set(error, DEEPSAD_CORRUPT,
-                         "tensor \"%s\": its shape is not the %zu x %zu that the "
-                         "manifest asks for",
+                         "tensor \"%s\": its shape is not the %zu x %zu that the manifest "
+                         "asks for",
                          name, rows, columns > 0 ? columns : 1);
     }
-    if (tensor->count > 0) {
+    *out = tensor;
+    return DEEPSAD_OK;
+}
+
+int safetensors_copy(float *out, const struct safetensors *file, const char *name,
+                     size_t rows, size_t columns, struct deepsad_error *error)
+{
+    const struct safetensors_tensor *tensor;
+    int status = safetensors_expect(&tensor, file, name, rows, columns, error);
+    if (status == DEEPSAD_OK && tensor->count > 0) {
         memcpy(out, tensor->bytes, tensor->count * sizeof(float));
     }
-    return DEEPSAD_OK;
+    return status;
 }
 
 /* ---- Writing ---- */

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a model is a weighted sum of. A component turns a scaled row into a raw score (>= 0,
+ * higher is more anomalous); its normaliser makes raw scores of any kind comparable:
+ *
+ *     score(x) = sum_j w_j v_j(x) / sum_j w_j
+ *     v(s) = (ln max(s, 1e-12) - q50) / max(q90 - q50, .05)
+ *
+ * with the quantiles of ln s over the reference rows. Scoring, folds, calibration and the
+ * file format know this interface, not the kinds.
+ */
+#ifndef MODEL_COMPONENT_H
+#define MODEL_COMPONENT_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "model/safetensors.h"
+#include "model/training.h"
+
+/* Rows are scored in blocks of at most this many. */
+enum { COMPONENT_BLOCK = 256 };
+
+struct component;
+
+struct component_ops {
+    const char *kind; /* in the manifest, and the first part of its tensors' names */
+
+    /* Training: `tasks` independent parts, run in any order and in parallel; then, alone,
+     * `finish`. raw (rows): of each row by members that never saw it (in-sample for rows
+     * without a fold), for all rows that have a fold or a label, or for all rows where
+     * the folds' basis is in-sample. `prepare` comes before them, alone; `work` of
+     * all tasks is in multiplications, about. */
+    size_t (*tasks)(const struct component *component);
+    double (*work)(const struct component *component, const struct training *training);
+    int (*prepare)(struct component *component, const struct training *training,
+                   struct deepsad_error *error);
+    int (*fit)(struct component *component, const struct training *training, size_t task,
+               struct deepsad_error *error);
+    int (*finish)(struct component *component, const struct training *training,
+                  float *raw, struct deepsad_error *error);
+
+    /* raw (rows) of z (rows, features); rows <= COMPONENT_BLOCK; scratch holds
+     * scratch() floats, 64-byte aligned. Never fails. */
+    size_t (*scratch)(const struct component *component);
+    void (*score)(const struct component *component, float *raw, const float *z,
+                  size_t rows, float *scratch);
+
+    /* Gaussian latent entropy of z (rows, features), mean over the networks; NULL where
+     * the kind has no latent space. */
+    int (*entropy)(const struct component *component, double *entropy, const float *z,
+                   size_t rows, struct deepsad_error *error);
+
+    /* What load needs beside the tensors, added to `card`; nonzero when out of memory. */
+    int (*describe)(const struct component *component, json_t *card);
+    int (*save)(const struct component *component, struct safetensors_writer *writer,
+                struct deepsad_error *error);
+    void (*free)(struct component *component);
+};
+
+struct normaliser {
+    double q50, q90; /* of ln raw over the reference rows */
+};
+
+/* First member of each kind's struct. */
+struct component {
+    const struct component_ops *ops;
+    double weight;
+    struct normaliser normaliser;
+};
+
+/* By its kind's name in the manifest's card of it. DEEPSAD_UNSUPPORTED for a kind that this
+ * build does not know. */
+int component_load(struct component **out, const struct safetensors *file,
+                   const json_t *card, size_t features, struct deepsad_error *error);
+/* A new reference to the component's card for the manifest; NULL when out of memory. */
+json_t *component_describe(const struct component *component);
+void component_free(struct component *component);
+
+/* The weighted, normalised scores of raw (rows), added to sum (rows). */
+void component_add_normalised(const struct component *component, float *sum,
+                              const float *raw, size_t rows);
+
+/* Sets the normaliser from the raw scores of the reference rows; count may be 0. */
+int component_fit_normaliser(struct component *component, const float *raw, size_t count,
+                             struct deepsad_error *error);
+
+/* Finite, whatever came out: NaN and too large become the largest score there is. */
+float component_clamp(float score);
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/ensemble.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/simd.h"
+#include "model/ensemble_file.h"
+#include "model/ensemble_fit.h"
+#include "nn/metrics.h"
+
+/* ---- Scoring ---- */
+
+void ensemble_member_raw(const struct ensemble_member *member, float *raw, const float *z,
+                       size_t rows, float *scratch)
+{
+    if (member->center != NULL) {
+        folded_distance(member->folded, member->center, raw, z, rows, scratch);
+    } else {
+        folded_reconstruction(member->folded, raw, z, rows, scratch);
+    }
+}
+
+static size_t ensemble_scratch(const struct component *component)
+{
+    const struct ensemble *ensemble = (const struct ensemble *)component;
+    return COMPONENT_BLOCK + folded_scratch(ensemble->members[0].folded);
+}
+
+static void ensemble_score(const struct component *component, float *raw, const float *z,
+                           size_t rows, float *scratch)
+{
+    const struct ensemble *ensemble = (const struct ensemble *)component;
+    float *one = scratch; /* (COMPONENT_BLOCK) */
+    float share = 1 / (float)ensemble->form.member_count;
+    for (size_t k = 0; k < ensemble->form.member_count; k++) {
+        const struct ensemble_member *member = &ensemble->members[k];
+        ensemble_member_raw(member, one, z, rows, scratch + COMPONENT_BLOCK);
+        float factor = share / member->median;
+        for (size_t i = 0; i < rows; i++) {
+            raw[i] = (k == 0 ? 0 : raw[i]) + one[i] * factor;
+        }
+    }
+}
+
+static int ensemble_entropy(const struct component *component, double *entropy,
+                            const float *z, size_t rows, struct deepsad_error *error)
+{
+    const struct ensemble *ensemble = (const struct ensemble *)component;
+    size_t outputs = ensemble->form.widths.values[ensemble->form.widths.count - 1];
+    float *latent = calloc(rows + 1, outputs * sizeof *latent);
+    float *scratch = aligned_alloc(SIMD_ALIGN, ensemble_scratch_bytes(ensemble));
+    int status = latent == NULL || scratch == NULL
+                     ? error_no_memory(error, "latent entropies")
+                     : DEEPSAD_OK;
+    double sum = 0;
+    for (size_t k = 0; k < ensemble->form.member_count && status == DEEPSAD_OK; k++) {
+        for (size_t i = 0; i < rows; i += FOLDED_BLOCK) {
+            size_t block = rows - i < FOLDED_BLOCK ? rows - i : FOLDED_BLOCK;
+            folded_forward(ensemble->members[k].folded, latent + i * outputs,
+                           z + i * ensemble->form.inputs, block, scratch);
+        }
+        double one = NAN;
+        status = metrics_gaussian_entropy(&one, latent, rows, outputs, error);
+        sum += one;
+    }
+    free(scratch);
+    free(latent);
+    if (status == DEEPSAD_OK) {
+        *entropy = sum / (double)ensemble->form.member_count;
+    }
+    return status;
+}
+
+static size_t ensemble_tasks(const struct component *component)
+{
+    return ((const struct ensemble *)component)->form.member_count;
+}
+
+/* ---- Construction ---- */
+
+int ensemble_allocate(struct ensemble **out, const struct component_ops *ops,
+                      const struct ensemble_form *form, struct deepsad_error *error)
+{
+    struct ensemble *ensemble = calloc(1, sizeof *ensemble);
+    struct ensemble_member *members = calloc(form->member_count, sizeof *members);
+    if (ensemble == NULL || members == NULL) {
+        free(ensemble);
+        free(members);
+        return error_no_memory(error, "an ensemble");
+    }
+    for (size_t k = 0; k < form->member_count; k++) {
+        members[k].median = 1;
+    }
+    ensemble->component = (struct component){.ops = ops, .weight = 1};
+    ensemble->form = *form;
+    ensemble->members = members;
+    *out = ensemble;
+    return DEEPSAD_OK;
+}
+
+struct network_shape ensemble_shape(const struct ensemble *ensemble)
+{
+    return (struct network_shape){
+        .inputs = ensemble->form.inputs,
+        .width_count = ensemble->form.widths.count,
+        .widths = ensemble->form.widths.values,
+        .bias = ensemble->component.ops == &ensemble_autoencoder,
+        .batch_norm = ensemble->form.batch_norm,
+    };
+}
+
+size_t ensemble_scratch_bytes(const struct ensemble *ensemble)
+{
+    size_t bytes = ensemble_scratch(&ensemble->component) * sizeof(float);
+    return (bytes + SIMD_ALIGN - 1) / SIMD_ALIGN * SIMD_ALIGN;
+}
+
+int ensemble_new(struct component **out, const struct component_ops *ops,
+                 const struct plan *plan, size_t features, struct deepsad_error *error)
+{
+    bool autoencoder = ops == &ensemble_autoencoder;
+    struct ensemble_form form = {
+        .inputs = features,
+        .member_count = plan->members,
+        .widths = autoencoder ? plan->autoencoder_hidden : plan->hidden,
+        .batch_norm = !autoencoder && plan->batch_norm,
+    };
+    struct ensemble *ensemble;
+    int status = ensemble_allocate(&ensemble, ops, &form, error);
+    if (status == DEEPSAD_OK) {
+        ensemble->component.weight = autoencoder ? plan->autoencoder_weight : 1;
+        *out = &ensemble->component;
+    }
+    return status;
+}
+
+static void ensemble_free(struct component *component)
+{
+    struct ensemble *ensemble = (struct ensemble *)component;
+    for (size_t k = 0; k < ensemble->form.member_count; k++) {
+        struct ensemble_member *member = &ensemble->members[k];
+        network_free(member->network);
+        folded_free(member->folded);
+        free(member->center);
+        free(member->unfolded);
+    }
+    free(ensemble->members);
+    free(ensemble->raw);
+    free(ensemble);
+}
+
+const struct component_ops ensemble_networks = {
+    .kind = "networks",
+    .tasks = ensemble_tasks,
+    .work = ensemble_work,
+    .prepare = ensemble_prepare,
+    .fit = ensemble_fit,
+    .finish = ensemble_finish,
+    .scratch = ensemble_scratch,
+    .score = ensemble_score,
+    .entropy = ensemble_entropy,
+    .describe = ensemble_describe,
+    .save = ensemble_save,
+    .free = ensemble_free,
+};
+
+const struct component_ops ensemble_autoencoder = {
+    .kind = "autoencoder",
+    .tasks = ensemble_tasks,
+    .work = ensemble_work,
+    .prepare = ensemble_prepare,
+    .fit = ensemble_fit,
+    .finish = ensemble_finish,
+    .scratch = ensemble_scratch,
+    .score = ensemble_score,
+    .describe = ensemble_describe,
+    .save = ensemble_save,
+    .free = ensemble_free,
+};

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/ensemble_file.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { NAME_MAX_SIZE = 96, WIDTH_MAX = 1 << 20, MEMBERS_MAX = 64 };
+
+static const char *part_name(const struct ensemble *ensemble)
+{
+    return ensemble->component.ops == &ensemble_autoencoder ? "layers" : "encoder";
+}
+
+static void tensor_name(char name[static NAME_MAX_SIZE], const struct ensemble *ensemble,
+                        size_t member, size_t layer, const char *what)
+{
+    snprintf(name, NAME_MAX_SIZE, "%s.%zu.%s.%zu.%s", ensemble->component.ops->kind,
+             member, part_name(ensemble), layer, what);
+}
+
+/* to (columns, rows) = from (rows, columns) transposed */
+static void transpose(float *to, const float *from, size_t rows, size_t columns)
+{
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < columns; j++) {
+            to[j * rows + i] = from[i * columns + j];
+        }
+    }
+}
+
+/* ---- Saving ---- */
+
+static int save_dense(struct safetensors_writer *writer, const struct ensemble *ensemble,
+                      size_t k, size_t index, struct deepsad_error *error)
+{
+    const struct network *network = ensemble->members[k].network;
+    const struct layer *layer = &network->layers[index];
+    char name[NAME_MAX_SIZE];
+    float *weight = malloc(layer->inputs * layer->outputs * sizeof *weight);
+    if (weight == NULL) {
+        return error_no_memory(error, "weights");
+    }
+    transpose(weight, network->params + layer->weight, layer->inputs, layer->outputs);
+    tensor_name(name, ensemble, k, index, "weight");
+    safetensors_writer_add(writer, name, layer->outputs, layer->inputs, weight);
+    free(weight);
+    if (layer->bias != SIZE_MAX) {
+        tensor_name(name, ensemble, k, index, "bias");
+        safetensors_writer_add(writer, name, layer->outputs, 0,
+                               network->params + layer->bias);
+    }
+    return DEEPSAD_OK;
+}
+
+static void save_batch_norm(struct safetensors_writer *writer,
+                            const struct ensemble *ensemble, size_t k, size_t index)
+{
+    const struct network *network = ensemble->members[k].network;
+    const struct layer *layer = &network->layers[index];
+    char name[NAME_MAX_SIZE];
+    tensor_name(name, ensemble, k, index, "running_mean");
+    safetensors_writer_add(writer, name, layer->outputs, 0, network->state + layer->mean);
+    tensor_name(name, ensemble, k, index, "running_var");
+    safetensors_writer_add(writer, name, layer->outputs, 0,
+                           network->state + layer->variance);
+}
+
+static int save_member(struct safetensors_writer *writer, const struct ensemble *ensemble,
+                       size_t k, struct deepsad_error *error)
+{
+    const struct ensemble_member *member = &ensemble->members[k];
+    int status = DEEPSAD_OK;
+    for (size_t i = 0; i < member->network->layer_count && status == DEEPSAD_OK; i++) {
+        if (member->network->layers[i].kind == LAYER_DENSE) {
+            status = save_dense(writer, ensemble, k, i, error);
+        } else if (member->network->layers[i].kind == LAYER_BATCH_NORM) {
+            save_batch_norm(writer, ensemble, k, i);
+        }
+    }
+    if (member->center != NULL) {
+        char name[NAME_MAX_SIZE];
+        snprintf(name, sizeof name, "%s.%zu.center", ensemble->component.ops->kind, k);
+        safetensors_writer_add(writer, name, member->network->outputs, 0, member->center);
+    }
+    return status;
+}
+
+int ensemble_describe(const struct component *component, json_t *card)
+{
+    const struct ensemble_form *form = &((const struct ensemble *)component)->form;
+    json_t *widths = json_array();
+    int failed = 0;
+    for (size_t i = 0; i < form->widths.count; i++) {
+        json_int_t width = (json_int_t)form->widths.values[i];
+        failed |= json_array_append_new(widths, json_integer(width));
+    }
+    json_int_t members = (json_int_t)form->member_count;
+    failed |= json_object_set_new(card, "members", json_integer(members));
+    failed |= json_object_set_new(card, "widths", widths);
+    failed |= json_object_set_new(card, "batch_norm", json_boolean(form->batch_norm));
+    return failed;
+}
+
+int ensemble_save(const struct component *component, struct safetensors_writer *writer,
+                  struct deepsad_error *error)
+{
+    const struct ensemble *ensemble = (const struct ensemble *)component;
+    float medians[MEMBERS_MAX];
+    char name[NAME_MAX_SIZE];
+    for (size_t k = 0; k < ensemble->form.member_count; k++) {
+        medians[k] = ensemble->members[k].median;
+        int status = save_member(writer, ensemble, k, error);
+        if (status != DEEPSAD_OK) {
+            return status;
+        }
+    }
+    snprintf(name, sizeof name, "%s.median", component->ops->kind);
+    safetensors_writer_add(writer, name, ensemble->form.member_count, 0, medians);
+    return DEEPSAD_OK;
+}
+
+/* ---- Loading ---- */
+
+static int bad_form(const struct component_ops *ops, struct deepsad_error *error)
+{
+    return error_set(error, DEEPSAD_CORRUPT,
+                     "manifest: component \"%s\": members, widths or batch_norm missing "
+                     "or out of range",
+                     ops->kind);
+}
+
+static int read_form(struct ensemble_form *form, const struct component_ops *ops,
+                     const json_t *card, size_t features, struct deepsad_error *error)
+{
+    json_int_t members = json_integer_value(json_object_get(card, "members"));
+    const json_t *widths = json_object_get(card, "widths");
+    const json_t *batch_norm = json_object_get(card, "batch_norm");
+    size_t count = json_array_size(widths);
+    if (members < 1 || members > MEMBERS_MAX || count < 1 || count > SETTING_COUNTS_MAX ||
+        !json_is_boolean(batch_norm)) {
+        return bad_form(ops, error);
+    }
+    *form = (struct ensemble_form){.inputs = features,
+                                   .member_count = (size_t)members,
+                                   .widths.count = count,
+                                   .batch_norm = json_is_true(batch_norm)};
+    for (size_t i = 0; i < count; i++) {
+        json_int_t width = json_integer_value(json_array_get(widths, i));
+        if (width < 1 || width > WIDTH_MAX) {
+            return bad_form(ops, error);
+        }
+        form->widths.values[i] = (size_t)width;
+    }
+    return DEEPSAD_OK;
+}
+
+/* Before memory of the manifest's sizes is asked for, the file must hold as much. */
+static int check_room(const struct ensemble_form *form, const struct safetensors *file,
+                      struct deepsad_error *error)
+{
+    size_t size;
+    safetensors_data(file, &size);
+    double needed = 0;
+    size_t inputs = form->inputs;
+    for (size_t i = 0; i < form->widths.count; i++) {
+        needed += (double)inputs * (double)form->widths.values[i];
+        inputs = form->widths.values[i];
+    }
+    if (needed * (double)form->member_count * sizeof(float) > (double)size) {
+        return error_set(error, DEEPSAD_CORRUPT,
+                         "the manifest's networks need more weights than the file holds");
+    }
+    return DEEPSAD_OK;
+}
+
+static int load_dense(struct ensemble *ensemble, const struct safetensors *file, size_t k,
+                      size_t index, struct deepsad_error *error)
+{
+    struct network *network = ensemble->members[k].network;
+    const struct layer *layer = &network->layers[index];
+    char name[NAME_MAX_SIZE];
+    float *weight = malloc(layer->inputs * layer->outputs * sizeof *weight);
+    if (weight == NULL) {
+        return error_no_memory(error, "weights");
+    }
+    tensor_name(name, ensemble, k, index, "weight");
+    int status =
+        safetensors_copy(weight, file, name, layer->outputs, layer->inputs, error);
+    if (status == DEEPSAD_OK) {
+        transpose(network->params + layer->weight, weight, layer->outputs, layer->inputs);
+    }
+    free(weight);
+    if (status == DEEPSAD_OK && layer->bias != SIZE_MAX) {
+        tensor_name(name, ensemble, k, index, "bias");
+        status = safetensors_copy(network->params + layer->bias, file, name,
+                                  layer->outputs, 0, error);
+    }
+    return status;
+}
+
+static int load_batch_norm(struct ensemble *ensemble, const struct safetensors *file,
+                           size_t k, size_t index, struct deepsad_error *error)
+{
+    struct network *network = ensemble->members[k].network;
+    const struct layer *layer = &network->layers[index];
+    char name[NAME_MAX_SIZE];
+    tensor_name(name, ensemble, k, index, "running_mean");
+    int status = safetensors_copy(network->state + layer->mean, file, name,
+                                  layer->outputs, 0, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    tensor_name(name, ensemble, k, index, "running_var");
+    float *variance = network->state + layer->variance;
+    status = safetensors_copy(variance, file, name, layer->outputs, 0, error);
+    for (size_t i = 0; i < layer->outputs && status == DEEPSAD_OK; i++) {
+        if (!(variance[i] >= 0)) {
+            status = error_set(error, DEEPSAD_CORRUPT,
+                               "tensor \"%s\": element %zu is a negative variance", name,
+                               i);
+        }
+    }
+    return status;
+}
+
+static int load_layers(struct ensemble *ensemble, const struct safetensors *file,
+                       size_t k, struct deepsad_error *error)
+{
+    const struct network *network = ensemble->members[k].network;
+    int status = DEEPSAD_OK;
+    for (size_t i = 0; i < network->layer_count && status == DEEPSAD_OK; i++) {
+        if (network->layers[i].kind == LAYER_DENSE) {
+            status = load_dense(ensemble, file, k, i, error);
+        } else if (network->layers[i].kind == LAYER_BATCH_NORM) {
+            status = load_batch_norm(ensemble, file, k, i, error);
+        }
+    }
+    return status;
+}
+
+static int load_center(struct ensemble_member *member, const struct safetensors *file,
+                       size_t k, struct deepsad_error *error)
+{
+    char name[NAME_MAX_SIZE];
+    snprintf(name, sizeof name, "%s.%zu.center", ensemble_networks.kind, k);
+    member->center = calloc(member->network->outputs, sizeof *member->center);
+    return member->center == NULL ? error_no_memory(error, "a center")
+                                  : safetensors_copy(member->center, file, name,
+                                                     member->network->outputs, 0, error);
+}
+
+static int load_member(struct ensemble *ensemble, const struct safetensors *file,
+                       size_t k, struct deepsad_error *error)
+{
+    struct ensemble_member *member = &ensemble->members[k];
+    bool autoencoder = ensemble->component.ops == &ensemble_autoencoder;
+    struct network_shape shape = ensemble_shape(ensemble);
+    struct rng rng; /* the weights it draws are overwritten */
+    rng_init(&rng, 0, 0);
+    int status = autoencoder ? network_new_autoencoder(&member->network, &shape, false,
+                                                       &rng, error)
+                             : network_new_encoder(&member->network, &shape, &rng, error);
+    if (status == DEEPSAD_OK) {
+        status = load_layers(ensemble, file, k, error);
+    }
+    if (status == DEEPSAD_OK && !autoencoder) {
+        status = load_center(member, file, k, error);
+    }
+    return status != DEEPSAD_OK
+               ? status
+               : folded_from_network(&member->folded, member->network, error);
+}
+
+static int load_medians(struct ensemble *ensemble, const struct safetensors *file,
+                        struct deepsad_error *error)
+{
+    char name[NAME_MAX_SIZE];
+    float medians[MEMBERS_MAX];
+    snprintf(name, sizeof name, "%s.median", ensemble->component.ops->kind);
+    int status =
+        safetensors_copy(medians, file, name, ensemble->form.member_count, 0, error);
+    for (size_t k = 0; k < ensemble->form.member_count && status == DEEPSAD_OK; k++) {
+        if (!(medians[k] > 0)) {
+            status = error_set(error, DEEPSAD_CORRUPT,
+                               "tensor \"%s\": element %zu is not above 0", name, k);
+        }
+        ensemble->members[k].median = medians[k];
+    }
+    return status;
+}
+
+int ensemble_load(struct component **out, const struct component_ops *ops,
+                  const struct safetensors *file, const json_t *card, size_t features,
+                  struct deepsad_error *error)
+{
+    struct ensemble_form form;
+    struct ensemble *ensemble = NULL;
+    int status = read_form(&form, ops, card, features, error);
+    if (status == DEEPSAD_OK) {
+        status = check_room(&form, file, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = ensemble_allocate(&ensemble, ops, &form, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = load_medians(ensemble, file, error);
+        for (size_t k = 0; k < form.member_count && status == DEEPSAD_OK; k++) {
+            status = load_member(ensemble, file, k, error);
+        }
+        if (status != DEEPSAD_OK) {
+            component_free(&ensemble->component);
+        }
+    }
+    if (status == DEEPSAD_OK) {
+        *out = &ensemble->component;
+    }
+    return status;
+}

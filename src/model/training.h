@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The training rows made ready: sorted into unlabeled rows, labelled normals and labelled
+ * anomalies (so that each component's rows are a prefix or a list of indices, never a
+ * copy), scaled, and divided into folds.
+ */
+#ifndef MODEL_TRAINING_H
+#define MODEL_TRAINING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "data/scaler.h"
+#include "deepsad.h"
+#include "model/fold.h"
+#include "model/monitor.h"
+#include "model/plan.h"
+
+enum {
+    /* With fewer unlabeled rows the labelled normals join the reference rows. */
+    TRAINING_UNLABELED_MIN = 100,
+};
+
+struct training {
+    size_t rows, features;
+    size_t unlabeled, normals, anomalies; /* in this order */
+    size_t references;   /* the first so many rows set quantiles and p-values */
+    float *z;            /* (rows, features), scaled */
+    signed char *labels; /* (rows) */
+    size_t *order;       /* (rows): the row's place in the data set */
+    struct folds folds;
+    const struct plan *plan;
+    uint64_t seed;
+    struct monitor *monitor;
+};
+
+/* What the plan needs to know; refuses a data set that nothing can be learnt from. */
+int training_facts(struct plan_facts *out, const struct deepsad_dataset *dataset,
+                   struct deepsad_error *error);
+
+/* Fits `scaler` too. `plan` must outlive it; seed and monitor are the caller's to set. */
+int training_prepare(struct training *out, struct scaler *scaler,
+                     const struct deepsad_dataset *dataset, const struct plan *plan,
+                     struct deepsad_error *error);
+void training_done(struct training *training);
+
+/* Whether the row's score, as the components' `finish` gives it, may calibrate. */
+bool training_calibrates(const struct training *training, size_t row);
+
+#endif
