@@ -126,7 +126,8 @@ char *deepsad_recipe_help(void);
  */
 
 struct deepsad_progress {
-    const char *phase;      /* "pretrain", "train", "neighbours", "calibrate" */
+    const char *phase;      /* "pretrain", "train", "autoencoder", "neighbours",
+                          "calibrate" */
     size_t member, members; /* which network of the ensemble, from 0 */
     size_t step,
         steps;       /* within the phase and member: epochs where the recipe has epochs */
@@ -137,6 +138,7 @@ struct deepsad_progress {
 
 struct deepsad_train_options {
     uint64_t seed;
+    const char *parent; /* version this model descends from, for its lineage; or NULL */
     size_t threads; /* members are trained in parallel threads; 0 = one per core */
     /* Called between batches, never from two threads at once; nonzero cancels: training
      * ends with DEEPSAD_CANCELLED within a batch. May be NULL. */

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "nn/matrix.h"
+
 enum { NAME_MAX_SIZE = 96, WIDTH_MAX = 1 << 20, MEMBERS_MAX = 64 };
 
 static const char *part_name(const struct ensemble *ensemble)
@@ -18,16 +20,6 @@ static void tensor_name(char name[static NAME_MAX_SIZE], const struct ensemble *
              member, part_name(ensemble), layer, what);
 }
 
-/* to (columns, rows) = from (rows, columns) transposed */
-static void transpose(float *to, const float *from, size_t rows, size_t columns)
-{
-    for (size_t i = 0; i < rows; i++) {
-        for (size_t j = 0; j < columns; j++) {
-            to[j * rows + i] = from[i * columns + j];
-        }
-    }
-}
-
 /* ---- Saving ---- */
 
 static int save_dense(struct safetensors_writer *writer, const struct ensemble *ensemble,
@@ -40,7 +32,7 @@ static int save_dense(struct safetensors_writer *writer, const struct ensemble *
     if (weight == NULL) {
         return error_no_memory(error, "weights");
     }
-    transpose(weight, network->params + layer->weight, layer->inputs, layer->outputs);
+    matrix_transpose(weight, network->params + layer->weight, layer->inputs, layer->outputs);
     tensor_name(name, ensemble, k, index, "weight");
     safetensors_writer_add(writer, name, layer->outputs, layer->inputs, weight);
     free(weight);
@@ -187,7 +179,7 @@ static int load_dense(struct ensemble *ensemble, const struct safetensors *file,
     int status =
         safetensors_copy(weight, file, name, layer->outputs, layer->inputs, error);
     if (status == DEEPSAD_OK) {
-        transpose(network->params + layer->weight, weight, layer->outputs, layer->inputs);
+        matrix_transpose(network->params + layer->weight, weight, layer->outputs, layer->inputs);
     }
     free(weight);
     if (status == DEEPSAD_OK && layer->bias != SIZE_MAX) {

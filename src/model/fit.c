@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/fit.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/parallel.h"
+#include "model/digest.h"
+#include "model/ensemble.h"
+#include "model/evaluate.h"
+#include "model/manifest.h"
+#include "model/nearest.h"
+#include "nn/matrix.h"
+#include "nn/metrics.h"
+
+/* ---- Calibration ---- */
+
+static int fit_normalisers(struct deepsad_model *model, const struct training *training,
+                           float *const raw[MODEL_COMPONENTS_MAX],
+                           struct deepsad_error *error)
+{
+    float *references = malloc((training->references + 1) * sizeof *references);
+    if (references == NULL) {
+        return error_no_memory(error, "normalisers");
+    }
+    int status = DEEPSAD_OK;
+    for (size_t j = 0; j < model->component_count && status == DEEPSAD_OK; j++) {
+        size_t count = 0;
+        for (size_t i = 0; i < training->references; i++) {
+            if (training_calibrates(training, i)) {
+                references[count++] = raw[j][i];
+            }
+        }
+        status =
+            component_fit_normaliser(model->components[j], references, count, error);
+    }
+    free(references);
+    return status;
+}
+
+/* What calibrates, out of all rows: scores and weights of the rows that may, and their
+ * first part, the reference rows among them. */
+struct points {
+    size_t count, references;
+    float *scores, *weights; /* (count) */
+};
+
+static int collect_points(struct points *points, const struct training *training,
+                          const float *scores, struct deepsad_error *error)
+{
+    points->scores = malloc((training->rows + 1) * sizeof *points->scores);
+    points->weights = malloc((training->rows + 1) * sizeof *points->weights);
+    if (points->scores == NULL || points->weights == NULL) {
+        return error_no_memory(error, "calibration");
+    }
+    for (size_t i = 0; i < training->rows; i++) {
+        if (training_calibrates(training, i)) {
+            points->weights[points->count] = 1;
+            points->scores[points->count++] = scores[i];
+            points->references += i < training->references;
+        }
+    }
+    return DEEPSAD_OK;
+}
+
+static int weigh_points(struct points *points, const struct training *training,
+                        const float *scores, struct deepsad_error *error)
+{
+    struct calibration_labels labels = {
+        .scores = scores + training->unlabeled,
+        .labels = training->labels + training->unlabeled,
+        .count = training->normals + training->anomalies,
+    };
+    int status = calibration_weigh(points->weights, points->scores, points->references,
+                                   &labels, error);
+    size_t count = 0; /* what is known to be normal counts in full */
+    for (size_t i = 0; i < training->rows && status == DEEPSAD_OK; i++) {
+        if (training_calibrates(training, i)) {
+            points->weights[count] =
+                training->labels[i] > 0 ? 1 : points->weights[count];
+            count++;
+        }
+    }
+    return status;
+}
+
+int fit_calibrate(struct deepsad_model *model, float *scores, double *weight,
+                  const struct training *training, float *const raw[MODEL_COMPONENTS_MAX],
+                  struct deepsad_error *error)
+{
+    struct points points = {0};
+    int status = fit_normalisers(model, training, raw, error);
+    if (status == DEEPSAD_OK) {
+        model_blend(model, scores, raw, training->rows);
+        status = collect_points(&points, training, scores, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = weigh_points(&points, training, scores, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = calibration_make(&model->calibration, points.scores, points.weights,
+                                  points.count, error);
+    }
+    *weight = 0;
+    for (size_t i = 0; i < points.count; i++) {
+        *weight += (double)points.weights[i];
+    }
+    free(points.scores);
+    free(points.weights);
+    return status;
+}
+
+/* ---- Tasks ---- */
+
+struct job {
+    struct component *component;
+    size_t task;
+    int status;
+    struct deepsad_error error;
+};
+
+struct jobs {
+    const struct training *training;
+    size_t count;
+    struct job *list;
+};
+
+static void run_job(void *closure, size_t i)
+{
+    struct jobs *jobs = closure;
+    struct job *job = &jobs->list[i];
+    if (monitor_cancelled(jobs->training->monitor)) {
+        job->status = DEEPSAD_CANCELLED;
+        return;
+    }
+    job->status = job->component->ops->fit(job->component, jobs->training, job->task,
+                                           &job->error);
+    if (job->status != DEEPSAD_OK) {
+        monitor_cancel(jobs->training->monitor);
+    }
+}
+
+static int collect_jobs(struct jobs *jobs, const struct deepsad_model *model,
+                        struct deepsad_error *error)
+{
+    for (size_t j = 0; j < model->component_count; j++) {
+        jobs->count += model->components[j]->ops->tasks(model->components[j]);
+    }
+    jobs->list = calloc(jobs->count, sizeof *jobs->list);
+    if (jobs->list == NULL) {
+        return error_no_memory(error, "training");
+    }
+    size_t at = 0;
+    for (size_t j = 0; j < model->component_count; j++) {
+        size_t tasks = model->components[j]->ops->tasks(model->components[j]);
+        for (size_t task = 0; task < tasks; task++) {
+            jobs->list[at++] =
+                (struct job){.component = model->components[j], .task = task};
+        }
+    }
+    return DEEPSAD_OK;
+}
+
+/* The fault that stopped the others, if there is one beside their being stopped. */
+static int jobs_status(const struct jobs *jobs, struct deepsad_error *error)
+{
+    int status = DEEPSAD_OK;
+    for (size_t i = 0; i < jobs->count; i++) {
+        const struct job *job = &jobs->list[i];
+        if (job->status != DEEPSAD_OK && job->status != DEEPSAD_CANCELLED) {
+            return error_set(error, (enum deepsad_status)job->status, "%s",
+                             job->error.message);
+        }
+        status = job->status != DEEPSAD_OK ? job->status : status;
+    }
+    return status == DEEPSAD_OK
+               ? DEEPSAD_OK
+               : error_set(error, DEEPSAD_CANCELLED, "training was cancelled");
+}
+
+static int fit_components(struct deepsad_model *model, const struct training *training,
+                          size_t threads, struct deepsad_error *error)
+{
+    struct jobs jobs = {.training = training};
+    int status = collect_jobs(&jobs, model, error);
+    for (size_t j = 0; j < model->component_count && status == DEEPSAD_OK; j++) {
+        status =
+            model->components[j]->ops->prepare(model->components[j], training, error);
+    }
+    if (status == DEEPSAD_OK) {
+        parallel_for(jobs.count, threads > 0 ? threads : parallel_cores(), run_job,
+                     &jobs);
+        status = jobs_status(&jobs, error);
+    }
+    free(jobs.list);
+    return status;
+}
+
+/* ---- The whole ---- */
+
+static int add_component(struct deepsad_model *model, int status,
+                         struct component *component)
+{
+    if (status == DEEPSAD_OK) {
+        model_add(model, component);
+    }
+    return status;
+}
+
+static int add_components(struct deepsad_model *model, const struct plan *plan,
+                          struct deepsad_error *error)
+{
+    struct component *component = NULL;
+    int status = DEEPSAD_OK;
+    if (plan->networks) {
+        status = ensemble_new(&component, &ensemble_networks, plan, model->features,
+                              error);
+        status = add_component(model, status, component);
+    }
+    if (plan->autoencoder && status == DEEPSAD_OK) {
+        status = ensemble_new(&component, &ensemble_autoencoder, plan, model->features,
+                              error);
+        status = add_component(model, status, component);
+    }
+    if (plan->neighbours && status == DEEPSAD_OK) {
+        status = nearest_new(&component, plan->neighbours_weight, error);
+        status = add_component(model, status, component);
+    }
+    return status;
+}
+
+static double total_work(const struct deepsad_model *model,
+                         const struct training *training)
+{
+    double work = 1;
+    for (size_t j = 0; j < model->component_count; j++) {
+        work += model->components[j]->ops->work(model->components[j], training);
+    }
+    return work;
+}
+
+static void digest_data(char text[static DIGEST_TEXT_SIZE],
+                        const struct deepsad_dataset *dataset)
+{
+    struct digest digest;
+    digest_init(&digest);
+    digest_add(&digest, dataset->x,
+               dataset->rows * dataset->features * sizeof *dataset->x);
+    if (dataset->labels != NULL) {
+        digest_add(&digest, dataset->labels, dataset->rows);
+    }
+    digest_finish(&digest, text);
+}
+
+/* AUC of the labelled rows by scores that never saw them (folds permitting). */
+static int measure_labels(double *auc, const float *scores,
+                          const struct training *training, struct deepsad_error *error)
+{
+    size_t count = training->normals + training->anomalies;
+    *auc = NAN;
+    if (training->normals == 0 || training->anomalies == 0) {
+        return DEEPSAD_OK;
+    }
+    unsigned char *anomalous = malloc(count);
+    if (anomalous == NULL) {
+        return error_no_memory(error, "measures");
+    }
+    for (size_t i = 0; i < count; i++) {
+        anomalous[i] = training->labels[training->unlabeled + i] < 0;
+    }
+    int status = metrics_auc_roc(auc, scores + training->unlabeled, anomalous, count,
+                                 error);
+    free(anomalous);
+    return status;
+}
+
+static int measure_entropies(double entropy[static 3], const struct deepsad_model *model,
+                             const struct deepsad_dataset *dataset,
+                             struct deepsad_error *error)
+{
+    static const signed char classes[] = {0, 1, -1};
+    for (size_t i = 0; i < 3; i++) {
+        int status = evaluate_entropy(&entropy[i], model, dataset->x, dataset->labels,
+                                      dataset->rows, classes[i], error);
+        if (status != DEEPSAD_OK) {
+            return status;
+        }
+    }
+    return DEEPSAD_OK;
+}
+
+/* From fitted components to a model that can be published. */
+static int complete(struct deepsad_model *model, const struct training *training,
+                    const struct deepsad_dataset *dataset, struct manifest_facts *facts,
+                    struct deepsad_error *error)
+{
+    float *raw[MODEL_COMPONENTS_MAX] = {0};
+    float *memory = calloc((model->component_count + 1) * training->rows, sizeof *memory);
+    int status = memory == NULL ? error_no_memory(error, "calibration") : DEEPSAD_OK;
+    for (size_t j = 0; j < model->component_count && status == DEEPSAD_OK; j++) {
+        struct component *component = model->components[j];
+        raw[j] = memory + (j + 1) * training->rows;
+        status = component->ops->finish(component, training, raw[j], error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = fit_calibrate(model, memory, &facts->weight, training, raw, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = measure_labels(&facts->auc, memory, training, error);
+    }
+    free(memory);
+    if (status == DEEPSAD_OK) {
+        status = measure_entropies(facts->entropy, model, dataset, error);
+    }
+    if (status == DEEPSAD_OK) {
+        char digest[DIGEST_TEXT_SIZE];
+        digest_data(digest, dataset);
+        facts->data_digest = digest;
+        facts->seconds = monitor_seconds(training->monitor);
+        status = manifest_make(model, facts, error);
+        facts->data_digest = NULL;
+    }
+    return status;
+}
+
+static int train(struct deepsad_model *model, struct training *training,
+                 const struct deepsad_dataset *dataset,
+                 const struct deepsad_recipe *recipe,
+                 const struct deepsad_train_options *options, struct deepsad_error *error)
+{
+    int status = add_components(model, training->plan, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    training->seed = options->seed;
+    training->monitor = monitor_new(options, total_work(model, training));
+    if (training->monitor == NULL) {
+        return error_no_memory(error, "training");
+    }
+    struct manifest_facts facts = {
+        .recipe = recipe, .training = training, .parent = options->parent};
+    status = fit_components(model, training, options->threads, error);
+    if (status == DEEPSAD_OK) {
+        struct monitor_phase phase;
+        monitor_phase_start(&phase, training->monitor, "calibrate", 0, 1, 1);
+        status = complete(model, training, dataset, &facts, error);
+        monitor_phase_end(&phase);
+    }
+    if (status == DEEPSAD_OK && monitor_cancelled(training->monitor)) {
+        status = error_set(error, DEEPSAD_CANCELLED, "training was cancelled");
+    }
+    monitor_free(training->monitor);
+    return status;
+}
+
+static int start_model(struct deepsad_model **out, const struct deepsad_dataset *dataset,
+                       const struct plan *plan, struct deepsad_error *error)
+{
+    struct deepsad_model *model;
+    int status = model_new(&model, dataset->features, dataset->names, error);
+    if (status == DEEPSAD_OK) {
+        model->channels = dataset->channels;
+        model->height = dataset->height;
+        model->width = dataset->width;
+        model->raw = plan->raw;
+        model->alpha = plan->alpha;
+        *out = model;
+    }
+    return status;
+}
+
+int deepsad_train(struct deepsad_model **out, const struct deepsad_dataset *dataset,
+                  const struct deepsad_recipe *recipe,
+                  const struct deepsad_train_options *options,
+                  struct deepsad_error *error)
+{
+    static const struct deepsad_train_options defaults = {0};
+    struct plan_facts facts;
+    struct plan plan;
+    struct deepsad_model *model = NULL;
+    struct training training = {0};
+    int status = matrix_blas_init(error);
+    if (status == DEEPSAD_OK) {
+        status = training_facts(&facts, dataset, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = plan_make(&plan, recipe, &facts, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = start_model(&model, dataset, &plan, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = training_prepare(&training, &model->scaler, dataset, &plan, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = train(model, &training, dataset, recipe,
+                       options != NULL ? options : &defaults, error);
+        training_done(&training);
+    }
+    if (status != DEEPSAD_OK) {
+        deepsad_model_unref(model);
+        return status;
+    }
+    *out = model;
+    return DEEPSAD_OK;
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/manifest.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "nn/matrix.h"
+
+enum { MANIFEST_FEATURES_MAX = 1 << 24 };
+
+static const char *const scaler_names[] = {
+    [SCALER_ASINH] = "asinh", [SCALER_MINMAX] = "minmax", [SCALER_GLOBAL] = "global"};
+static const char *const score_normalised = "normalised";
+static const char *const score_raw = "raw";
+
+/* ---- Making ---- */
+
+/* JSON has no NaN: null. */
+static json_t *number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *describe_input(const struct deepsad_model *model)
+{
+    json_t *names = json_null(), *image = json_null();
+    if (model->named) {
+        names = json_array();
+        for (size_t i = 0; i < model->features; i++) {
+            json_array_append_new(names, json_string(model->names[i]));
+        }
+    }
+    if (model->channels > 0) {
+        image = json_pack("{s:I, s:I, s:I}", "channels", (json_int_t)model->channels,
+                          "height", (json_int_t)model->height, "width",
+                          (json_int_t)model->width);
+    }
+    return json_pack("{s:I, s:o, s:o}", "features", (json_int_t)model->features, "names",
+                     names, "image", image);
+}
+
+static json_t *describe_components(const struct deepsad_model *model)
+{
+    json_t *components = json_array();
+    for (size_t j = 0; j < model->component_count; j++) {
+        if (json_array_append_new(components, component_describe(model->components[j])) !=
+            0) {
+            json_decref(components);
+            return NULL;
+        }
+    }
+    return components;
+}
+
+static json_t *describe_recipe(const struct deepsad_recipe *recipe)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < recipe_table.count; i++) {
+        struct buffer out = {0};
+        setting_print(&out, recipe, recipe_table, i);
+        char *text = buffer_take_string(&out);
+        int failed = text == NULL || json_object_set_new(object,
+                                                         recipe_table.settings[i].key,
+                                                         json_string(text)) != 0;
+        free(text);
+        buffer_done(&out);
+        if (failed) {
+            json_decref(object);
+            return NULL;
+        }
+    }
+    return object;
+}
+
+static json_t *describe_lineage(const struct manifest_facts *facts)
+{
+    const struct training *training = facts->training;
+    char now[CLOCK_RFC3339_SIZE];
+    clock_format_rfc3339(now, clock_realtime_ms());
+    json_t *data = json_pack(
+        "{s:I, s:I, s:I, s:I, s:s}", "rows", (json_int_t)training->rows, "unlabeled",
+        (json_int_t)training->unlabeled, "normal", (json_int_t)training->normals,
+        "anomalous", (json_int_t)training->anomalies, "sha256", facts->data_digest);
+    return json_pack("{s:s?, s:I, s:s, s:s, s:s, s:o, s:o}", "parent", facts->parent,
+                     "seed", (json_int_t)training->seed, "created_at", now, "software",
+                     "deepsad " DEEPSAD_VERSION, "blas", matrix_blas_description(), "seconds",
+                     number(facts->seconds), "data", data);
+}
+
+static json_t *describe_calibration(const struct deepsad_model *model,
+                                    const struct manifest_facts *facts)
+{
+    const struct training *training = facts->training;
+    float threshold = NAN;
+    bool reached = deepsad_model_threshold(model, training->plan->alpha, &threshold);
+    return json_pack("{s:s, s:I, s:f, s:f, s:f, s:o}", "basis",
+                     fold_basis_name(training->folds.basis), "points",
+                     (json_int_t)model->calibration.count, "weight", facts->weight,
+                     "alpha_min", deepsad_model_alpha_min(model), "alpha",
+                     training->plan->alpha, "threshold",
+                     reached ? number((double)threshold) : json_null());
+}
+
+static json_t *describe_measures(const struct manifest_facts *facts)
+{
+    return json_pack("{s:{s:o, s:o, s:o}, s:o}", "latent_entropy", "unlabeled",
+                     number(facts->entropy[0]), "normal", number(facts->entropy[1]),
+                     "anomalous", number(facts->entropy[2]), "labels_auc_roc",
+                     number(facts->auc));
+}
+
+static json_t *describe_warnings(const struct deepsad_model *model,
+                                 const struct manifest_facts *facts)
+{
+    json_t *warnings = json_array();
+    const struct training *training = facts->training;
+    double least = deepsad_model_alpha_min(model);
+    if (training->plan->alpha < least) {
+        json_array_append_new(
+            warnings,
+            json_sprintf("no row can be called anomalous at alpha %g: the calibration "
+                         "rows reach %.2g at best; give more rows, or raise alpha in "
+                         "model.yaml",
+                         training->plan->alpha, least));
+    }
+    if (training->folds.basis == FOLD_IN_SAMPLE) {
+        json_array_append_new(
+            warnings, json_string("calibrated on the training rows themselves: expect "
+                                  "more false alarms than alpha; give more rows, or set "
+                                  "calibration above 0"));
+    }
+    return warnings;
+}
+
+int manifest_make(struct deepsad_model *model, const struct manifest_facts *facts,
+                  struct deepsad_error *error)
+{
+    json_t *root = json_pack(
+        "{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "input", describe_input(model),
+        "scaler", scaler_names[model->scaler.kind], "score",
+        model->raw ? score_raw : score_normalised, "components",
+        describe_components(model), "recipe", describe_recipe(facts->recipe), "lineage",
+        describe_lineage(facts), "calibration", describe_calibration(model, facts),
+        "measures", describe_measures(facts), "warnings",
+        describe_warnings(model, facts));
+    char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
+    json_decref(root);
+    if (text == NULL) {
+        return error_no_memory(error, "the manifest");
+    }
+    free(model->manifest);
+    model->manifest = text;
+    return DEEPSAD_OK;
+}
+
+/* ---- Reading ---- */
+
+static int read_names(char ***out, const json_t *names, size_t features,
+                      struct deepsad_error *error)
+{
+    *out = NULL;
+    if (json_is_null(names)) {
+        return DEEPSAD_OK;
+    }
+    if (!json_is_array(names) || json_array_size(names) != features) {
+        return error_set(error, DEEPSAD_CORRUPT,
+                         "manifest: input.names are not %zu names", features);
+    }
+    char **list = calloc(features + 1, sizeof *list);
+    if (list == NULL) {
+        return error_no_memory(error, "feature names");
+    }
+    for (size_t i = 0; i < features; i++) {
+        union {
+            const char *text;
+            char *name; /* only read: model_new copies it */
+        } view = {.text = json_string_value(json_array_get(names, i))};
+        if (view.text == NULL) {
+            free(list);
+            return error_set(error, DEEPSAD_CORRUPT,
+                             "manifest: input.names: name %zu is not a string", i);
+        }
+        list[i] = view.name;
+    }
+    *out = list;
+    return DEEPSAD_OK;
+}
+
+static int read_input(struct deepsad_model **out, const json_t *root,
+                      struct deepsad_error *error)
+{
+    const json_t *input = json_object_get(root, "input");
+    json_int_t features = json_integer_value(json_object_get(input, "features"));
+    if (features < 1 || features > MANIFEST_FEATURES_MAX) {
+        return error_set(error, DEEPSAD_CORRUPT,
+                         "manifest: input.features is missing or out of range");
+    }
+    char **names;
+    int status =
+        read_names(&names, json_object_get(input, "names"), (size_t)features, error);
+    if (status == DEEPSAD_OK) {
+        status = model_new(out, (size_t)features, names, error);
+    }
+    if (status == DEEPSAD_OK) {
+        const json_t *image = json_object_get(input, "image");
+        (*out)->channels = (size_t)json_integer_value(json_object_get(image, "channels"));
+        (*out)->height = (size_t)json_integer_value(json_object_get(image, "height"));
+        (*out)->width = (size_t)json_integer_value(json_object_get(image, "width"));
+        free(names);
+    }
+    return status;
+}
+
+static int read_kinds(struct deepsad_model *model, const json_t *root,
+                      struct deepsad_error *error)
+{
+    const char *score = json_string_value(json_object_get(root, "score"));
+    const char *scaler = json_string_value(json_object_get(root, "scaler"));
+    if (score == NULL || scaler == NULL) {
+        return error_set(error, DEEPSAD_CORRUPT, "manifest: scaler or score is missing");
+    }
+    model->raw = strcmp(score, score_raw) == 0;
+    if (!model->raw && strcmp(score, score_normalised) != 0) {
+        return error_set(error, DEEPSAD_UNSUPPORTED,
+                         "manifest: score \"%.32s\" is not known to deepsad %s", score,
+                         DEEPSAD_VERSION);
+    }
+    for (size_t i = 0; i < sizeof scaler_names / sizeof scaler_names[0]; i++) {
+        if (strcmp(scaler_names[i], scaler) == 0) {
+            return scaler_new(&model->scaler, (enum scaler_kind)i, model->features,
+                              error);
+        }
+    }
+    return error_set(error, DEEPSAD_UNSUPPORTED,
+                     "manifest: scaler \"%.32s\" is not known to deepsad %s", scaler,
+                     DEEPSAD_VERSION);
+}
+
+static int read_root(struct deepsad_model **out, const json_t **components,
+                     const json_t *root, const char *text, struct deepsad_error *error)
+{
+    *components = json_object_get(root, "components");
+    size_t count = json_array_size(*components);
+    if (count < 1 || count > MODEL_COMPONENTS_MAX) {
+        return error_set(error, DEEPSAD_CORRUPT,
+                         "manifest: components are missing, or more than %d",
+                         MODEL_COMPONENTS_MAX);
+    }
+    struct deepsad_model *model;
+    int status = read_input(&model, root, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    status = read_kinds(model, root, error);
+    if (status == DEEPSAD_OK && model->raw && count != 1) {
+        status = error_set(error, DEEPSAD_CORRUPT,
+                           "manifest: a raw score of more than one component");
+    }
+    if (status == DEEPSAD_OK && (model->manifest = strdup(text)) == NULL) {
+        status = error_no_memory(error, "the manifest");
+    }
+    if (status != DEEPSAD_OK) {
+        deepsad_model_unref(model);
+        return status;
+    }
+    *out = model;
+    return DEEPSAD_OK;
+}
+
+int manifest_read(struct deepsad_model **out, json_t **root, const json_t **components,
+                  const char *text, struct deepsad_error *error)
+{
+    json_error_t fault;
+    json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &fault);
+    if (json == NULL) {
+        return error_set(error, DEEPSAD_CORRUPT, "manifest, line %d, column %d: %s",
+                         fault.line, fault.column, fault.text);
+    }
+    int status = read_root(out, components, json, text, error);
+    if (status != DEEPSAD_OK) {
+        json_decref(json);
+        return status;
+    }
+    *root = json;
+    return DEEPSAD_OK;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The manifest: what a model is and where it comes from, as one JSON object. It is made
+ * once, by training, and kept as text from then on: it is the card, and what the model file
+ * holds beside the tensors.
+ */
+#ifndef MODEL_MANIFEST_H
+#define MODEL_MANIFEST_H
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/model.h"
+#include "model/recipe.h"
+#include "model/training.h"
+
+/* What training knows beside the model. */
+struct manifest_facts {
+    const struct deepsad_recipe *recipe;
+    const struct training *training;
+    const char *parent;      /* version that this one descends from, or NULL */
+    const char *data_digest; /* SHA-256 of the training data */
+    double seconds;          /* of training */
+    double weight;           /* sum of calibration weights */
+    double entropy[3];       /* of unlabeled, normal, anomalous rows; NaN = none */
+    double auc;              /* of the labels' out-of-fold scores; NaN = none */
+};
+
+/* Sets model->manifest. */
+int manifest_make(struct deepsad_model *model, const struct manifest_facts *facts,
+                  struct deepsad_error *error);
+
+/* An empty model of the manifest's input, with `text` as its manifest; *components: its
+ * array of components' cards, owned by *root (json_decref it). */
+int manifest_read(struct deepsad_model **out, json_t **root, const json_t **components,
+                  const char *text, struct deepsad_error *error);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A model in one safetensors file: the tensors, and in __metadata__ our format's version,
+ * the manifest, and a SHA-256 digest of the manifest and of the tensors' bytes.
+ */
+#ifndef MODEL_MODEL_FILE_H
+#define MODEL_MODEL_FILE_H
+
+#include "base/buffer.h"
+#include "model/model.h"
+
+#define MODEL_FILE_FORMAT "1"
+
+/* Takes over the content of `bytes`. Messages lack the path. */
+int model_file_parse(struct deepsad_model **out, struct buffer *bytes,
+                     struct deepsad_error *error);
+int model_file_format(struct buffer *out, const struct deepsad_model *model,
+                      struct deepsad_error *error);
+
+/* One file, no directories; messages start with the path. */
+int model_file_read(struct deepsad_model **out, const char *path,
+                    struct deepsad_error *error);
+
+#endif
