@@ -312,7 +312,7 @@ int deepsad_model_save_version(const struct deepsad_model *model, const char *di
         return error_system(error, errno, "%s: cannot create a directory in it",
                             directory);
     }
-    unsigned number;
+    unsigned number = 0;
     status = write_version(model, staging, directory, &number, error);
     if (status == DEEPSAD_OK && version != NULL) {
         *version = number;
