@@ -8,7 +8,7 @@
 
 #include "model/ensemble.h"
 #include "model/ensemble_file.h"
-#include "model/nearest.h"
+#include "model/insurance.h"
 #include "model/order.h"
 
 static const double raw_min = 1e-12;
@@ -35,8 +35,7 @@ void component_add_normalised(const struct component *component, float *sum,
                               const float *raw, size_t rows)
 {
     double q50 = component->normaliser.q50;
-    double factor =
-        component->weight / fmax(component->normaliser.q90 - q50, spread_min);
+    double factor = component->weight / fmax(component->normaliser.q90 - q50, spread_min);
     for (size_t i = 0; i < rows; i++) {
         sum[i] += (float)(((double)log_raw(raw[i]) - q50) * factor);
     }
@@ -109,7 +108,7 @@ int component_load(struct component **out, const struct safetensors *file,
                     struct deepsad_error *error);
     } kinds[] = {{&ensemble_networks, ensemble_load},
                  {&ensemble_autoencoder, ensemble_load},
-                 {&nearest_ops, nearest_load}};
+                 {&insurance_ops, insurance_load}};
     const char *kind = json_string_value(json_object_get(card, "kind"));
     if (kind == NULL) {
         return error_set(error, DEEPSAD_CORRUPT, "manifest: a component has no kind");
@@ -119,8 +118,7 @@ int component_load(struct component **out, const struct safetensors *file,
             continue;
         }
         struct component *component = NULL;
-        int status =
-            kinds[i].load(&component, kinds[i].ops, file, card, features, error);
+        int status = kinds[i].load(&component, kinds[i].ops, file, card, features, error);
         if (status == DEEPSAD_OK) {
             status = load_common(component, card, error);
         }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a model is a weighted sum of. A component turns a scaled row into a raw score (>= 0,
- * higher is more anomalous); its normaliser makes raw scores of any kind comparable:
+ * What a model is a weighted sum of. A component turns a scaled row into a raw score (>=
+ * 0, higher is more anomalous); its normaliser makes raw scores of any kind comparable:
  *
  *     score(x) = sum_j w_j v_j(x) / sum_j w_j
  *     v(s) = (ln max(s, 1e-12) - q50) / max(q90 - q50, .05)
@@ -70,8 +70,8 @@ struct component {
     struct normaliser normaliser;
 };
 
-/* By its kind's name in the manifest's card of it. DEEPSAD_UNSUPPORTED for a kind that this
- * build does not know. */
+/* By its kind's name in the manifest's card of it. DEEPSAD_UNSUPPORTED for a kind that
+ * this build does not know. */
 int component_load(struct component **out, const struct safetensors *file,
                    const json_t *card, size_t features, struct deepsad_error *error);
 /* A new reference to the component's card for the manifest; NULL when out of memory. */

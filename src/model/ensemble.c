@@ -12,7 +12,7 @@
 /* ---- Scoring ---- */
 
 void ensemble_member_raw(const struct ensemble_member *member, float *raw, const float *z,
-                       size_t rows, float *scratch)
+                         size_t rows, float *scratch)
 {
     if (member->center != NULL) {
         folded_distance(member->folded, member->center, raw, z, rows, scratch);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The two kinds of components made of networks: Deep SAD encoders (raw score: squared
- * distance to the center) and autoencoders (raw score: mean squared reconstruction error).
- * An ensemble of K members, each trained without its fold of the rows:
+ * distance to the center) and autoencoders (raw score: mean squared reconstruction
+ * error). An ensemble of K members, each trained without its fold of the rows:
  *
  *     raw(x) = mean_k d_k(x) / m_k,  m_k = median of d_k over reference rows (K = 1: 1)
  */

@@ -32,7 +32,8 @@ static int save_dense(struct safetensors_writer *writer, const struct ensemble *
     if (weight == NULL) {
         return error_no_memory(error, "weights");
     }
-    matrix_transpose(weight, network->params + layer->weight, layer->inputs, layer->outputs);
+    matrix_transpose(weight, network->params + layer->weight, layer->inputs,
+                     layer->outputs);
     tensor_name(name, ensemble, k, index, "weight");
     safetensors_writer_add(writer, name, layer->outputs, layer->inputs, weight);
     free(weight);
@@ -179,7 +180,8 @@ static int load_dense(struct ensemble *ensemble, const struct safetensors *file,
     int status =
         safetensors_copy(weight, file, name, layer->outputs, layer->inputs, error);
     if (status == DEEPSAD_OK) {
-        matrix_transpose(network->params + layer->weight, weight, layer->outputs, layer->inputs);
+        matrix_transpose(network->params + layer->weight, weight, layer->outputs,
+                         layer->inputs);
     }
     free(weight);
     if (status == DEEPSAD_OK && layer->bias != SIZE_MAX) {
@@ -207,9 +209,9 @@ static int load_batch_norm(struct ensemble *ensemble, const struct safetensors *
     status = safetensors_copy(variance, file, name, layer->outputs, 0, error);
     for (size_t i = 0; i < layer->outputs && status == DEEPSAD_OK; i++) {
         if (!(variance[i] >= 0)) {
-            status = error_set(error, DEEPSAD_CORRUPT,
-                               "tensor \"%s\": element %zu is a negative variance", name,
-                               i);
+            status =
+                error_set(error, DEEPSAD_CORRUPT,
+                          "tensor \"%s\": element %zu is a negative variance", name, i);
         }
     }
     return status;

@@ -45,8 +45,8 @@ static bool selects(enum selection_kind kind, const struct training *training,
     case SELECT_UNFOLDED:
         break;
     }
-    return fold == FOLD_NONE && (training->labels[row] != 0 ||
-                                 training->folds.basis == FOLD_IN_SAMPLE);
+    return fold == FOLD_NONE &&
+           (training->labels[row] != 0 || training->folds.basis == FOLD_IN_SAMPLE);
 }
 
 static int select_rows(struct selection *out, enum selection_kind kind,
@@ -200,9 +200,11 @@ static int pretrain(struct network *encoder, const struct ensemble *ensemble,
     }
     const struct trainer_options *options = &training->plan->pretrain_options;
     struct monitor_phase phase;
-    monitor_phase_start(&phase, training->monitor, "pretrain", k, ensemble->form.member_count,
+    monitor_phase_start(&phase, training->monitor, "pretrain", k,
+                        ensemble->form.member_count,
                         training_work(options, data->count, autoencoder->param_count));
-    status = trainer_fit_autoencoder(autoencoder, data, options, rng, &phase.watch, error);
+    status =
+        trainer_fit_autoencoder(autoencoder, data, options, rng, &phase.watch, error);
     if (status == DEEPSAD_OK) {
         network_copy_encoder(encoder, autoencoder);
         monitor_phase_end(&phase);
@@ -269,16 +271,16 @@ static int fit_autoencoder(struct ensemble *ensemble, struct ensemble_member *me
     return status;
 }
 
-int ensemble_fit(struct component *component, const struct training *training,
-                        size_t k, struct deepsad_error *error)
+int ensemble_fit(struct component *component, const struct training *training, size_t k,
+                 struct deepsad_error *error)
 {
     struct ensemble *ensemble = (struct ensemble *)component;
     struct ensemble_member *member = &ensemble->members[k];
     bool autoencoder = component->ops == &ensemble_autoencoder;
     struct selection selection = {0};
-    int status = select_rows(
-        &selection, autoencoder ? SELECT_TRAINING_NORMALS : SELECT_TRAINING, training, k,
-        error);
+    int status =
+        select_rows(&selection, autoencoder ? SELECT_TRAINING_NORMALS : SELECT_TRAINING,
+                    training, k, error);
     if (status != DEEPSAD_OK) {
         return status;
     }
@@ -301,7 +303,7 @@ int ensemble_fit(struct component *component, const struct training *training,
 }
 
 int ensemble_finish(struct component *component, const struct training *training,
-                           float *raw, struct deepsad_error *error)
+                    float *raw, struct deepsad_error *error)
 {
     struct ensemble *ensemble = (struct ensemble *)component;
     struct selection unfolded = {0};
@@ -343,8 +345,8 @@ double ensemble_work(const struct component *component, const struct training *t
         work = training_work(&plan->autoencoder_options, rows, 2 * params);
     } else {
         work = training_work(&plan->train_options, rows, params);
-        work += plan->pretrain ? training_work(&plan->pretrain_options, rows, 2 * params)
-                               : 0;
+        work +=
+            plan->pretrain ? training_work(&plan->pretrain_options, rows, 2 * params) : 0;
     }
     return work * (double)members;
 }

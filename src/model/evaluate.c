@@ -108,9 +108,8 @@ static int measure(struct deepsad_evaluation *out, const struct judged *judged,
         caught += alarm && judged->anomalous[i];
         false_alarms += alarm && !judged->anomalous[i];
     }
-    *out = (struct deepsad_evaluation){.rows = judged->count,
-                                       .anomalies = judged->anomalies,
-                                       .alpha = alpha};
+    *out = (struct deepsad_evaluation){
+        .rows = judged->count, .anomalies = judged->anomalies, .alpha = alpha};
     out->recall_at_alpha = (double)caught / (double)judged->anomalies;
     out->false_alarm_rate =
         (double)false_alarms / (double)(judged->count - judged->anomalies);

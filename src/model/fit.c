@@ -9,8 +9,8 @@
 #include "model/digest.h"
 #include "model/ensemble.h"
 #include "model/evaluate.h"
+#include "model/insurance.h"
 #include "model/manifest.h"
-#include "model/nearest.h"
 #include "nn/matrix.h"
 #include "nn/metrics.h"
 
@@ -32,8 +32,7 @@ static int fit_normalisers(struct deepsad_model *model, const struct training *t
                 references[count++] = raw[j][i];
             }
         }
-        status =
-            component_fit_normaliser(model->components[j], references, count, error);
+        status = component_fit_normaliser(model->components[j], references, count, error);
     }
     free(references);
     return status;
@@ -77,8 +76,7 @@ static int weigh_points(struct points *points, const struct training *training,
     size_t count = 0; /* what is known to be normal counts in full */
     for (size_t i = 0; i < training->rows && status == DEEPSAD_OK; i++) {
         if (training_calibrates(training, i)) {
-            points->weights[count] =
-                training->labels[i] > 0 ? 1 : points->weights[count];
+            points->weights[count] = training->labels[i] > 0 ? 1 : points->weights[count];
             count++;
         }
     }
@@ -134,8 +132,8 @@ static void run_job(void *closure, size_t i)
         job->status = DEEPSAD_CANCELLED;
         return;
     }
-    job->status = job->component->ops->fit(job->component, jobs->training, job->task,
-                                           &job->error);
+    job->status =
+        job->component->ops->fit(job->component, jobs->training, job->task, &job->error);
     if (job->status != DEEPSAD_OK) {
         monitor_cancel(jobs->training->monitor);
     }
@@ -214,17 +212,17 @@ static int add_components(struct deepsad_model *model, const struct plan *plan,
     struct component *component = NULL;
     int status = DEEPSAD_OK;
     if (plan->networks) {
-        status = ensemble_new(&component, &ensemble_networks, plan, model->features,
-                              error);
+        status =
+            ensemble_new(&component, &ensemble_networks, plan, model->features, error);
         status = add_component(model, status, component);
     }
     if (plan->autoencoder && status == DEEPSAD_OK) {
-        status = ensemble_new(&component, &ensemble_autoencoder, plan, model->features,
-                              error);
+        status =
+            ensemble_new(&component, &ensemble_autoencoder, plan, model->features, error);
         status = add_component(model, status, component);
     }
     if (plan->neighbours && status == DEEPSAD_OK) {
-        status = nearest_new(&component, plan->neighbours_weight, error);
+        status = insurance_new(&component, plan->neighbours_weight, error);
         status = add_component(model, status, component);
     }
     return status;
@@ -269,8 +267,8 @@ static int measure_labels(double *auc, const float *scores,
     for (size_t i = 0; i < count; i++) {
         anomalous[i] = training->labels[training->unlabeled + i] < 0;
     }
-    int status = metrics_auc_roc(auc, scores + training->unlabeled, anomalous, count,
-                                 error);
+    int status =
+        metrics_auc_roc(auc, scores + training->unlabeled, anomalous, count, error);
     free(anomalous);
     return status;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Training of a whole model: deepsad_train() of deepsad.h. Prepare the rows, fit the
- * components' tasks in parallel, normalise, blend, calibrate, write the manifest. What the
- * threads do does not depend on their number or order.
+ * components' tasks in parallel, normalise, blend, calibrate, write the manifest. What
+ * the threads do does not depend on their number or order.
  */
 #ifndef MODEL_FIT_H
 #define MODEL_FIT_H

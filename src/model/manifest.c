@@ -62,9 +62,9 @@ static json_t *describe_recipe(const struct deepsad_recipe *recipe)
         struct buffer out = {0};
         setting_print(&out, recipe, recipe_table, i);
         char *text = buffer_take_string(&out);
-        int failed = text == NULL || json_object_set_new(object,
-                                                         recipe_table.settings[i].key,
-                                                         json_string(text)) != 0;
+        int failed =
+            text == NULL || json_object_set_new(object, recipe_table.settings[i].key,
+                                                json_string(text)) != 0;
         free(text);
         buffer_done(&out);
         if (failed) {
@@ -86,8 +86,8 @@ static json_t *describe_lineage(const struct manifest_facts *facts)
         "anomalous", (json_int_t)training->anomalies, "sha256", facts->data_digest);
     return json_pack("{s:s?, s:I, s:s, s:s, s:s, s:o, s:o}", "parent", facts->parent,
                      "seed", (json_int_t)training->seed, "created_at", now, "software",
-                     "deepsad " DEEPSAD_VERSION, "blas", matrix_blas_description(), "seconds",
-                     number(facts->seconds), "data", data);
+                     "deepsad " DEEPSAD_VERSION, "blas", matrix_blas_description(),
+                     "seconds", number(facts->seconds), "data", data);
 }
 
 static json_t *describe_calibration(const struct deepsad_model *model,
@@ -96,12 +96,11 @@ static json_t *describe_calibration(const struct deepsad_model *model,
     const struct training *training = facts->training;
     float threshold = NAN;
     bool reached = deepsad_model_threshold(model, training->plan->alpha, &threshold);
-    return json_pack("{s:s, s:I, s:f, s:f, s:f, s:o}", "basis",
-                     fold_basis_name(training->folds.basis), "points",
-                     (json_int_t)model->calibration.count, "weight", facts->weight,
-                     "alpha_min", deepsad_model_alpha_min(model), "alpha",
-                     training->plan->alpha, "threshold",
-                     reached ? number((double)threshold) : json_null());
+    return json_pack(
+        "{s:s, s:I, s:f, s:f, s:f, s:o}", "basis", fold_basis_name(training->folds.basis),
+        "points", (json_int_t)model->calibration.count, "weight", facts->weight,
+        "alpha_min", deepsad_model_alpha_min(model), "alpha", training->plan->alpha,
+        "threshold", reached ? number((double)threshold) : json_null());
 }
 
 static json_t *describe_measures(const struct manifest_facts *facts)
@@ -138,14 +137,14 @@ static json_t *describe_warnings(const struct deepsad_model *model,
 int manifest_make(struct deepsad_model *model, const struct manifest_facts *facts,
                   struct deepsad_error *error)
 {
-    json_t *root = json_pack(
-        "{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "input", describe_input(model),
-        "scaler", scaler_names[model->scaler.kind], "score",
-        model->raw ? score_raw : score_normalised, "components",
-        describe_components(model), "recipe", describe_recipe(facts->recipe), "lineage",
-        describe_lineage(facts), "calibration", describe_calibration(model, facts),
-        "measures", describe_measures(facts), "warnings",
-        describe_warnings(model, facts));
+    json_t *root =
+        json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "input",
+                  describe_input(model), "scaler", scaler_names[model->scaler.kind],
+                  "score", model->raw ? score_raw : score_normalised, "components",
+                  describe_components(model), "recipe", describe_recipe(facts->recipe),
+                  "lineage", describe_lineage(facts), "calibration",
+                  describe_calibration(model, facts), "measures",
+                  describe_measures(facts), "warnings", describe_warnings(model, facts));
     char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
     json_decref(root);
     if (text == NULL) {

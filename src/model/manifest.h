@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The manifest: what a model is and where it comes from, as one JSON object. It is made
- * once, by training, and kept as text from then on: it is the card, and what the model file
- * holds beside the tensors.
+ * once, by training, and kept as text from then on: it is the card, and what the model
+ * file holds beside the tensors.
  */
 #ifndef MODEL_MANIFEST_H
 #define MODEL_MANIFEST_H

@@ -20,8 +20,8 @@ enum { MODEL_COMPONENTS_MAX = 4 };
 struct deepsad_model {
     atomic_size_t references;
     size_t features;
-    bool named;   /* the training data named its features */
-    char **names; /* (features), x0, x1, ... where not named */
+    bool named;             /* the training data named its features */
+    char **names;           /* (features), x0, x1, ... where not named */
     uint32_t *names_sorted; /* (features): indices in the order of strcmp */
     size_t channels, height, width;
     struct scaler scaler;

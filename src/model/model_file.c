@@ -96,10 +96,11 @@ static int verify(const char **manifest, const struct safetensors *file,
     const char *digest = safetensors_metadata(file, key_digest);
     *manifest = safetensors_metadata(file, key_manifest);
     if (format == NULL) {
-        return error_set(error, DEEPSAD_UNSUPPORTED,
-                         "a safetensors file, but not a deepsad model: __metadata__ has no "
-                         "\"%s\"",
-                         key_format);
+        return error_set(
+            error, DEEPSAD_UNSUPPORTED,
+            "a safetensors file, but not a deepsad model: __metadata__ has no "
+            "\"%s\"",
+            key_format);
     }
     if (strcmp(format, MODEL_FILE_FORMAT) != 0) {
         return error_set(error, DEEPSAD_UNSUPPORTED,
@@ -116,9 +117,10 @@ static int verify(const char **manifest, const struct safetensors *file,
     const char *data = safetensors_data(file, &size);
     compute_digest(computed, *manifest, data, size);
     if (strcmp(computed, digest) != 0) {
-        return error_set(error, DEEPSAD_CORRUPT,
-                         "the SHA-256 digest does not match: the file is damaged; restore "
-                         "it, or use another version");
+        return error_set(
+            error, DEEPSAD_CORRUPT,
+            "the SHA-256 digest does not match: the file is damaged; restore "
+            "it, or use another version");
     }
     return DEEPSAD_OK;
 }

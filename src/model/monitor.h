@@ -26,7 +26,7 @@ struct monitor_phase {
     const char *name; /* static */
     size_t member, members;
     double work;
-    double reported; /* of `work` */
+    double reported;            /* of `work` */
     struct trainer_watch watch; /* to be handed to a trainer */
 };
 void monitor_phase_start(struct monitor_phase *phase, struct monitor *monitor,

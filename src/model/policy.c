@@ -57,16 +57,17 @@ int policy_write_new(const struct policy *policy, const char *directory,
         return status;
     }
     struct buffer text = {0};
-    buffer_printf(&text,
-                  "# Policy of this model: what deepsadd and deepsad do with its versions.\n"
-                  "# Read at start and on SIGHUP; an unknown key is an error.\n"
-                  "\n"
-                  "# False-alarm budget: a row is called anomalous where its p-value is at\n"
-                  "# most this. The model's card says which alpha its calibration can "
-                  "reach\n"
-                  "# (calibration.alpha_min).\n"
-                  "alpha: %g\n",
-                  policy->alpha);
+    buffer_printf(
+        &text,
+        "# Policy of this model: what deepsadd and deepsad do with its versions.\n"
+        "# Read at start and on SIGHUP; an unknown key is an error.\n"
+        "\n"
+        "# False-alarm budget: a row is called anomalous where its p-value is at\n"
+        "# most this. The model's card says which alpha its calibration can "
+        "reach\n"
+        "# (calibration.alpha_min).\n"
+        "alpha: %g\n",
+        policy->alpha);
     status = text.failed ? error_no_memory(error, "model.yaml")
                          : file_replace(path, text.data, text.length, error);
     buffer_done(&text);

@@ -328,10 +328,11 @@ int safetensors_expect(const struct safetensors_tensor **out,
     size_t rank = columns > 0 ? 2 : 1;
     if (tensor->rank != rank || tensor->shape[0] != rows ||
         (columns > 0 && tensor->shape[1] != columns)) {
-        return error_set(error, DEEPSAD_CORRUPT,
-                         "tensor \"%s\": its shape is not the %zu x %zu that the manifest "
-                         "asks for",
-                         name, rows, columns > 0 ? columns : 1);
+        return error_set(
+            error, DEEPSAD_CORRUPT,
+            "tensor \"%s\": its shape is not the %zu x %zu that the manifest "
+            "asks for",
+            name, rows, columns > 0 ? columns : 1);
     }
     *out = tensor;
     return DEEPSAD_OK;

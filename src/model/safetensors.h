@@ -47,8 +47,8 @@ const char *safetensors_metadata(const struct safetensors *file, const char *key
 /* All tensors' bytes. */
 const char *safetensors_data(const struct safetensors *file, size_t *size);
 
-/* The tensor of that name, which must have the shape (rows, columns), or (rows) if columns
- * is 0. */
+/* The tensor of that name, which must have the shape (rows, columns), or (rows) if
+ * columns is 0. */
 int safetensors_expect(const struct safetensors_tensor **out,
                        const struct safetensors *file, const char *name, size_t rows,
                        size_t columns, struct deepsad_error *error);

@@ -12,7 +12,7 @@ struct deepsad_workspace {
 
 /* Views into a workspace's memory. */
 struct block {
-    float *z;    /* (COMPONENT_BLOCK, features) */
+    float *z;                         /* (COMPONENT_BLOCK, features) */
     float *raw[MODEL_COMPONENTS_MAX]; /* (COMPONENT_BLOCK) each */
     float *scratch;
 };
@@ -52,8 +52,7 @@ static int lay_out(struct block *block, struct deepsad_workspace *workspace,
 {
     size_t rows = round_up(COMPONENT_BLOCK * model->features);
     size_t raw = round_up(COMPONENT_BLOCK);
-    size_t floats =
-        rows + MODEL_COMPONENTS_MAX * raw + round_up(largest_scratch(model));
+    size_t floats = rows + MODEL_COMPONENTS_MAX * raw + round_up(largest_scratch(model));
     if (workspace->size < floats * sizeof(float)) {
         float *memory = aligned_alloc(SIMD_ALIGN, floats * sizeof(float));
         if (memory == NULL) {

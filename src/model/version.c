@@ -26,7 +26,8 @@ bool version_name_valid(const char *name)
            strspn(name, others) == length;
 }
 
-/* 0 for whatever is not a number as version directories have it: no sign, no zero ahead. */
+/* 0 for whatever is not a number as version directories have it: no sign, no zero ahead.
+ */
 static unsigned parse_number(const char *name)
 {
     char *end;
@@ -164,8 +165,7 @@ int version_locate(struct version_place *out, const char *path,
     char *inside = NULL;
     if (!file_is_directory(path)) {
         status = locate_file(&place, path, error);
-    } else if ((inside = join(path, VERSION_FILE)) != NULL &&
-               access(inside, F_OK) == 0) {
+    } else if ((inside = join(path, VERSION_FILE)) != NULL && access(inside, F_OK) == 0) {
         place.file = strdup(inside);
         place.directory = parent_of_version(path);
         status = place.file == NULL ? error_no_memory(error, "a path") : DEEPSAD_OK;
@@ -239,7 +239,8 @@ static int sync_directory(const char *path, struct deepsad_error *error)
     if (descriptor >= 0) {
         close(descriptor);
     }
-    return number == 0 ? DEEPSAD_OK : error_system(error, number, "%s: cannot sync", path);
+    return number == 0 ? DEEPSAD_OK
+                       : error_system(error, number, "%s: cannot sync", path);
 }
 
 /* Renames the finished directory to the first number that is free above the newest. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/nearest.h"
+#include "model/insurance.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -7,100 +7,100 @@
 
 #include "nn/neighbours.h"
 
-struct nearest {
+struct insurance {
     struct component component;
     struct neighbours *neighbours;
     float *raw; /* (rows) between fit and finish */
 };
 
 /* Indices are kept as floats, the format's only type: exact below 2^24. */
-enum { NEAREST_INDEX_MAX = 1 << 24 };
+enum { INSURANCE_INDEX_MAX = 1 << 24 };
 
-int nearest_new(struct component **out, double weight, struct deepsad_error *error)
+int insurance_new(struct component **out, double weight, struct deepsad_error *error)
 {
-    struct nearest *nearest = calloc(1, sizeof *nearest);
-    if (nearest == NULL) {
+    struct insurance *insurance = calloc(1, sizeof *insurance);
+    if (insurance == NULL) {
         return error_no_memory(error, "a component");
     }
-    nearest->component = (struct component){.ops = &nearest_ops, .weight = weight};
-    *out = &nearest->component;
+    insurance->component = (struct component){.ops = &insurance_ops, .weight = weight};
+    *out = &insurance->component;
     return DEEPSAD_OK;
 }
 
-static void nearest_free(struct component *component)
+static void insurance_free(struct component *component)
 {
-    struct nearest *nearest = (struct nearest *)component;
-    neighbours_free(nearest->neighbours);
-    free(nearest->raw);
-    free(nearest);
+    struct insurance *insurance = (struct insurance *)component;
+    neighbours_free(insurance->neighbours);
+    free(insurance->raw);
+    free(insurance);
 }
 
-static size_t nearest_tasks(const struct component *component)
+static size_t insurance_tasks(const struct component *component)
 {
     (void)component;
     return 1;
 }
 
 /* Two passes over all rows; members look at two features in five on average. */
-static double nearest_work(const struct component *component,
-                           const struct training *training)
+static double insurance_work(const struct component *component,
+                             const struct training *training)
 {
     (void)component;
     return (double)training->rows * (double)training->features * NEIGHBOURS_SAMPLES *
            (double)training->plan->neighbours_options.members * 2 * 0.4;
 }
 
-static int nearest_prepare(struct component *component, const struct training *training,
-                           struct deepsad_error *error)
+static int insurance_prepare(struct component *component, const struct training *training,
+                             struct deepsad_error *error)
 {
-    struct nearest *nearest = (struct nearest *)component;
-    nearest->raw = calloc(training->rows + 1, sizeof *nearest->raw);
-    return nearest->raw == NULL ? error_no_memory(error, "scores") : DEEPSAD_OK;
+    struct insurance *insurance = (struct insurance *)component;
+    insurance->raw = calloc(training->rows + 1, sizeof *insurance->raw);
+    return insurance->raw == NULL ? error_no_memory(error, "scores") : DEEPSAD_OK;
 }
 
-static int nearest_fit(struct component *component, const struct training *training,
-                       size_t task, struct deepsad_error *error)
+static int insurance_fit(struct component *component, const struct training *training,
+                         size_t task, struct deepsad_error *error)
 {
     (void)task;
-    struct nearest *nearest = (struct nearest *)component;
+    struct insurance *insurance = (struct insurance *)component;
     struct neighbours_options options = training->plan->neighbours_options;
     options.seed = training->seed;
     size_t fitted = training->unlabeled + training->normals;
     struct monitor_phase phase;
     monitor_phase_start(&phase, training->monitor, "neighbours", 0, 1,
-                        nearest_work(component, training));
-    int status = neighbours_fit(&nearest->neighbours, nearest->raw, training->z, fitted,
-                                training->features, &options, error);
+                        insurance_work(component, training));
+    int status = neighbours_fit(&insurance->neighbours, insurance->raw, training->z,
+                                fitted, training->features, &options, error);
     if (status == DEEPSAD_OK) {
-        neighbours_score(nearest->neighbours, nearest->raw + fitted,
+        neighbours_score(insurance->neighbours, insurance->raw + fitted,
                          training->z + fitted * training->features, training->anomalies);
         monitor_phase_end(&phase);
     }
     return status;
 }
 
-static int nearest_finish(struct component *component, const struct training *training,
-                          float *raw, struct deepsad_error *error)
+static int insurance_finish(struct component *component, const struct training *training,
+                            float *raw, struct deepsad_error *error)
 {
     (void)error;
-    struct nearest *nearest = (struct nearest *)component;
-    memcpy(raw, nearest->raw, training->rows * sizeof *raw);
-    free(nearest->raw);
-    nearest->raw = NULL;
+    struct insurance *insurance = (struct insurance *)component;
+    memcpy(raw, insurance->raw, training->rows * sizeof *raw);
+    free(insurance->raw);
+    insurance->raw = NULL;
     return DEEPSAD_OK;
 }
 
-static size_t nearest_scratch(const struct component *component)
+static size_t insurance_scratch(const struct component *component)
 {
     (void)component;
     return 0;
 }
 
-static void nearest_score(const struct component *component, float *raw, const float *z,
-                          size_t rows, float *scratch)
+static void insurance_score(const struct component *component, float *raw, const float *z,
+                            size_t rows, float *scratch)
 {
     (void)scratch;
-    neighbours_score(((const struct nearest *)component)->neighbours, raw, z, rows);
+    neighbours_score(((const struct insurance *)component)->neighbours, raw, z, rows);
 }
 
 static size_t total_features(const struct neighbours *neighbours)
@@ -127,19 +127,19 @@ static int save_indices(struct safetensors_writer *writer, const char *name,
     return DEEPSAD_OK;
 }
 
-static int nearest_describe(const struct component *component, json_t *card)
+static int insurance_describe(const struct component *component, json_t *card)
 {
-    const struct neighbours *n = ((const struct nearest *)component)->neighbours;
+    const struct neighbours *n = ((const struct insurance *)component)->neighbours;
     json_int_t total = (json_int_t)total_features(n);
     return json_object_set_new(card, "members", json_integer((json_int_t)n->members)) |
            json_object_set_new(card, "member_features", json_integer(total)) |
            json_object_set_new(card, "holds_training_rows", json_true());
 }
 
-static int nearest_save(const struct component *component,
-                        struct safetensors_writer *writer, struct deepsad_error *error)
+static int insurance_save(const struct component *component,
+                          struct safetensors_writer *writer, struct deepsad_error *error)
 {
-    const struct neighbours *n = ((const struct nearest *)component)->neighbours;
+    const struct neighbours *n = ((const struct insurance *)component)->neighbours;
     size_t total = total_features(n);
     int status = save_indices(writer, "neighbours.member_features", n->member_features,
                               n->members, error);
@@ -201,15 +201,15 @@ static int load_arrays(struct neighbours *n, const struct safetensors *file, siz
                                   n->members, 0, error);
 }
 
-int nearest_load(struct component **out, const struct component_ops *ops,
-                 const struct safetensors *file, const json_t *card, size_t features,
-                 struct deepsad_error *error)
+int insurance_load(struct component **out, const struct component_ops *ops,
+                   const struct safetensors *file, const json_t *card, size_t features,
+                   struct deepsad_error *error)
 {
     (void)ops;
     json_int_t members = json_integer_value(json_object_get(card, "members"));
     json_int_t total = json_integer_value(json_object_get(card, "member_features"));
-    if (members < 1 || members >= NEAREST_INDEX_MAX || total < 0 ||
-        total >= NEAREST_INDEX_MAX || features >= NEAREST_INDEX_MAX) {
+    if (members < 1 || members >= INSURANCE_INDEX_MAX || total < 0 ||
+        total >= INSURANCE_INDEX_MAX || features >= INSURANCE_INDEX_MAX) {
         return error_set(error, DEEPSAD_CORRUPT,
                          "manifest: neighbours: members or member_features out of range");
     }
@@ -223,16 +223,16 @@ int nearest_load(struct component **out, const struct component_ops *ops,
     }
     struct component *component = NULL;
     if (status == DEEPSAD_OK) {
-        status = nearest_new(&component, 1, error);
+        status = insurance_new(&component, 1, error);
     }
     if (status != DEEPSAD_OK) {
         return status;
     }
-    struct nearest *nearest = (struct nearest *)component;
-    status = neighbours_new(&nearest->neighbours, features, (size_t)members,
+    struct insurance *insurance = (struct insurance *)component;
+    status = neighbours_new(&insurance->neighbours, features, (size_t)members,
                             (size_t)total, error);
     if (status == DEEPSAD_OK) {
-        status = load_arrays(nearest->neighbours, file, (size_t)total, error);
+        status = load_arrays(insurance->neighbours, file, (size_t)total, error);
     }
     if (status != DEEPSAD_OK) {
         component_free(component);
@@ -242,16 +242,16 @@ int nearest_load(struct component **out, const struct component_ops *ops,
     return DEEPSAD_OK;
 }
 
-const struct component_ops nearest_ops = {
+const struct component_ops insurance_ops = {
     .kind = "neighbours",
-    .tasks = nearest_tasks,
-    .work = nearest_work,
-    .prepare = nearest_prepare,
-    .fit = nearest_fit,
-    .finish = nearest_finish,
-    .scratch = nearest_scratch,
-    .score = nearest_score,
-    .describe = nearest_describe,
-    .save = nearest_save,
-    .free = nearest_free,
+    .tasks = insurance_tasks,
+    .work = insurance_work,
+    .prepare = insurance_prepare,
+    .fit = insurance_fit,
+    .finish = insurance_finish,
+    .scratch = insurance_scratch,
+    .score = insurance_score,
+    .describe = insurance_describe,
+    .save = insurance_save,
+    .free = insurance_free,
 };
