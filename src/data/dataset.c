@@ -10,7 +10,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/number.h"
+#include "data/cifar.h"
 #include "data/csv.h"
+#include "data/idx.h"
+#include "data/npy.h"
 
 int dataset_allocate(struct deepsad_dataset *out, size_t rows, size_t features,
                      const char *what, struct deepsad_error *error)
@@ -92,46 +95,95 @@ int dataset_select(struct deepsad_dataset *out, const struct deepsad_dataset *da
 
 /* ---- Reading ---- */
 
-static bool ends_with(const char *path, const char *suffix)
+static bool ends_with(const char *path, size_t length, const char *suffix)
 {
-    size_t length = strlen(path);
     size_t size = strlen(suffix);
-    return length >= size && strcmp(path + length - size, suffix) == 0;
+    return length >= size && memcmp(path + length - size, suffix, size) == 0;
 }
 
 typedef int reader(struct deepsad_dataset *out, struct stream *stream,
                    const struct deepsad_read_options *options,
                    struct deepsad_error *error);
 
+/* Which options a format has a meaning for. */
+enum { TAKES_COLUMNS = 1, TAKES_LABELS = 2, TAKES_CLASSES = 4 };
+
 static const struct format {
-    const char *suffix;
+    const char *suffix; /* then perhaps .gz */
+    const char *name;
     reader *read;
+    int takes;
 } formats[] = {
-    {".csv", csv_read},
-    {".csv.gz", csv_read},
+    {".csv", "CSV", csv_read, TAKES_COLUMNS},
+    {".npy", "NPY", npy_read, TAKES_LABELS},
+    {"idx3-ubyte", "IDX", idx_read, TAKES_LABELS | TAKES_CLASSES},
+    {".bin", "CIFAR-10", cifar_read, TAKES_CLASSES},
 };
+
+static const struct format *find_format(const char *path)
+{
+    size_t length = strlen(path);
+    length -= ends_with(path, length, ".gz") ? 3 : 0;
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        if (ends_with(path, length, formats[i].suffix)) {
+            return &formats[i];
+        }
+    }
+    return NULL;
+}
+
+static int check_options(const struct format *format,
+                         const struct deepsad_read_options *options, const char *path,
+                         struct deepsad_error *error)
+{
+    bool ignore = options->ignore != NULL && *options->ignore != NULL;
+    bool anomalies =
+        options->anomaly_classes != NULL && *options->anomaly_classes != NULL;
+    const struct {
+        bool given;
+        int kind;
+        const char *what;
+    } given[] = {
+        {options->label_column != NULL, TAKES_COLUMNS, "a label column"},
+        {options->label_map != NULL, TAKES_COLUMNS, "a label map"},
+        {ignore, TAKES_COLUMNS, "columns to ignore"},
+        {options->labels != NULL, TAKES_LABELS, "a file of labels"},
+        {options->normal_class != NULL, TAKES_CLASSES, "a normal class"},
+        {anomalies, TAKES_CLASSES, "anomaly classes"},
+    };
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
+        if (given[i].given && (format->takes & given[i].kind) == 0) {
+            return error_set(error, DEEPSAD_INVALID,
+                             "%s: %s is given, which has no meaning for a file of %s; "
+                             "leave it out",
+                             path, given[i].what, format->name);
+        }
+    }
+    return DEEPSAD_OK;
+}
 
 int deepsad_dataset_read(struct deepsad_dataset *out, const char *path,
                          const struct deepsad_read_options *options,
                          struct deepsad_error *error)
 {
     static const struct deepsad_read_options defaults;
-    const struct format *format = NULL;
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
-        if (ends_with(path, formats[i].suffix)) {
-            format = &formats[i];
-        }
-    }
+    options = options != NULL ? options : &defaults;
+    const struct format *format = find_format(path);
     if (format == NULL) {
-        return error_set(error, DEEPSAD_INVALID,
-                         "%s: no format of data is known by this name; known are .csv, "
-                         ".csv.gz, .npy, -idx3-ubyte[.gz] and .bin[.gz] (CIFAR-10)",
-                         path);
+        return error_set(
+            error, DEEPSAD_INVALID,
+            "%s: no format of data has this name; read are .csv, .npy, "
+            "-idx3-ubyte (images of MNIST's format) and .bin (CIFAR-10), and "
+            "each with .gz",
+            path);
     }
     struct stream stream;
-    int status = stream_open(&stream, path, error);
+    int status = check_options(format, options, path, error);
     if (status == DEEPSAD_OK) {
-        status = format->read(out, &stream, options != NULL ? options : &defaults, error);
+        status = stream_open(&stream, path, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = format->read(out, &stream, options, error);
         stream_close(&stream);
     }
     return status;

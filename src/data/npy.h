@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * NumPy's .npy, versions 1 to 3: (n, d), (n, h, w) or (n, c, h, w) in C order, of f4, f8,
+ * i1, u1, i4, i8, little-endian. Values are taken as they are, but bytes (u1) of 3 or 4
+ * dimensions are the pixels of images and become [0, 1] (divided by 255), as IDX's do.
+ * NaN is missing; infinities are refused. Labels: (n) or (n, 1) of 0, 1, -1.
+ */
+#ifndef DATA_NPY_H
+#define DATA_NPY_H
+
+#include "data/stream.h"
+
+int npy_read(struct deepsad_dataset *out, struct stream *stream,
+             const struct deepsad_read_options *options, struct deepsad_error *error);
+
+#endif
