@@ -1,70 +1,231 @@
 # SPDX-License-Identifier: Apache-2.0
-# `make help` lists the targets. No list of sources is kept here: a new file is found.
+# deepsadd, deepsad, libdeepsad. `make help` lists the targets. No list of sources is kept
+# here: a new file in src/ or tests/ is found.
 
-# ---- What is needed from Debian 12, the only list there is ----
-BUILD_PACKAGES = gcc pkg-config libc6-dev libmicrohttpd-dev libjansson-dev \
+# ---- What is needed from Debian 12: the only list there is ---------------------------------
+BUILD_PACKAGES = gcc libc6-dev pkg-config libmicrohttpd-dev libjansson-dev \
     libopenblas-pthread-dev libyaml-dev zlib1g-dev nettle-dev
-RUN_PACKAGES = dataset-fashion-mnist curl
-TEST_PACKAGES = libcmocka-dev python3 python3-pytest python3-numpy python3-yaml
+RUN_PACKAGES = $(BUILD_PACKAGES) dataset-fashion-mnist curl
+TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang-format python3 python3-pytest \
+    python3-numpy python3-yaml
+LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy cppcheck
+FUZZ_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-14-dev
+COVERAGE_PACKAGES = $(TEST_PACKAGES) gcovr
+BENCH_PACKAGES = $(BUILD_PACKAGES) python3 python3-numpy python3-torch python3-sklearn
 
-# ---- Variants: release, asan, tsan, cov; each has a build directory of its own ----
-VARIANT ?= release
+# ---- Variants: release, asan, tsan, cov, clang; each with a build directory of its own -----
+VARIANT = release
 BUILD = build/$(VARIANT)
 CC = gcc
-PKGS = libmicrohttpd jansson yaml-0.1 zlib nettle openblas
+PYTHON = /usr/bin/python3
+LIBRARIES = libmicrohttpd jansson yaml-0.1 zlib nettle openblas
+
+PREFIX = /usr/local
+SYSCONFDIR = /etc
+UNITDIR = /usr/lib/systemd/system
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wformat=2 -Wundef -Wvla \
     -Wcast-qual -Wstrict-prototypes -Wmissing-prototypes -Wswitch-enum -Wnull-dereference \
     -Wdouble-promotion
 CFLAGS_release = -O3 -g
-CFLAGS_asan = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_clang = -O2 -g
+CFLAGS_asan = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
+    -fno-omit-frame-pointer
 CFLAGS_tsan = -O1 -g -fsanitize=thread
 CFLAGS_cov = -O0 -g --coverage
+CFLAGS_fuzz = -O1 -g -fsanitize=fuzzer-no-link,address,undefined
+# Contraction to fused multiply-adds and no errno from sqrt: what vectorised loops need.
+# Nothing of -ffast-math: NaN is a missing value here.
 CFLAGS += $(CFLAGS_$(VARIANT)) -std=c17 -D_GNU_SOURCE -pthread -fopenmp-simd \
     -ffp-contract=fast -fno-math-errno -fno-trapping-math $(WARNINGS) $(if $(CI),-Werror)
-CPPFLAGS += -Iinclude -Isrc $(shell pkg-config --cflags $(PKGS) 2>/dev/null) -MMD -MP
+CPPFLAGS += -Iinclude -Isrc $(LIBRARY_CFLAGS) -MMD -MP
 LDFLAGS += $(filter -fsanitize=% --coverage -pthread,$(CFLAGS))
-LDLIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
+LDLIBS = $(LIBRARY_LIBS) -lm
+# pkg-config runs once, when first needed: it may be installed by the same make.
+LIBRARY_CFLAGS = $(eval LIBRARY_CFLAGS := $(shell pkg-config --cflags $(LIBRARIES)))$(LIBRARY_CFLAGS)
+LIBRARY_LIBS = $(eval LIBRARY_LIBS := $(shell pkg-config --libs $(LIBRARIES)))$(LIBRARY_LIBS)
 
 LIB_SOURCES = $(wildcard src/base/*.c src/nn/*.c src/data/*.c src/model/*.c)
 SERVER_SOURCES = $(wildcard src/http/*.c src/api/*.c)
 TOOL_SOURCES = $(wildcard src/tool/*.c)
 DAEMON_SOURCES = $(wildcard src/daemon/*.c)
+# What unit tests may reach of the two programs: all but their main().
+TESTED_SOURCES = $(filter-out %/main.c,$(TOOL_SOURCES) $(DAEMON_SOURCES))
 UNIT_SOURCES = $(wildcard tests/unit/test_*.c)
+FUZZ_SOURCES = $(wildcard tests/fuzz/fuzz_*.c)
+C_FILES = $(wildcard include/*.h src/*/*.[ch] tests/*.h tests/*/*.[ch])
+FORMATTED = $(filter-out tests/golden/%,$(C_FILES))
 object = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
 LIB = $(BUILD)/libdeepsad.a
 SERVER_LIB = $(BUILD)/libserver.a
+TESTED_LIB = $(BUILD)/libtested.a
 UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
+SMOKE_TESTS = $(patsubst tests/fuzz/%.c,$(BUILD)/smoke/%,$(FUZZ_SOURCES))
+FUZZERS = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SOURCES))
+BENCHES = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 
-all: build/deepsad build/deepsadd $(LIB)
+# ---- Building --------------------------------------------------------------------------------
+all: build/deepsad build/deepsadd ## build the programs (build/deepsad, build/deepsadd)
 
-build/%: build/release/%
+build/deepsad build/deepsadd: build/%: build/release/%
 	@ln -sf release/$* $@
+programs: $(BUILD)/deepsad $(BUILD)/deepsadd
 $(BUILD)/deepsad: $(call object,$(TOOL_SOURCES)) $(LIB)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	@$(LINK)
 $(BUILD)/deepsadd: $(call object,$(DAEMON_SOURCES)) $(SERVER_LIB) $(LIB)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	@$(LINK)
 $(LIB): $(call object,$(LIB_SOURCES))
-	@rm -f $@
-	$(AR) rcs $@ $^
+	@$(ARCHIVE)
 $(SERVER_LIB): $(call object,$(SERVER_SOURCES))
-	@rm -f $@
-	$(AR) rcs $@ $^
-$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(SERVER_LIB) $(LIB)
-	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	@$(ARCHIVE)
+$(TESTED_LIB): $(call object,$(TESTED_SOURCES))
+	@$(ARCHIVE)
+$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(TESTED_LIB) $(SERVER_LIB) $(LIB)
+	@$(LINK) -lcmocka
+$(BUILD)/smoke/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/smoke.o $(SERVER_LIB) $(LIB)
+	@$(LINK)
+$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(SERVER_LIB) $(LIB)
+	@$(LINK) -fsanitize=fuzzer
+$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(SERVER_LIB) $(LIB)
+	@$(LINK)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	@echo "CC $<"
+	@echo "  CC    $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+LINK = mkdir -p $(@D) && echo "  LINK  $@" && $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+ARCHIVE = rm -f $@ && $(AR) rcs $@ $^
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-unit: $(UNIT_TESTS)
-	@set -e; for test in $(UNIT_TESTS); do $$test; done
+# ---- Packages: installed as root, else named ---------------------------------------------------
+missing = $(shell dpkg-query -W -f '$${db:Status-Abbrev} $${Package}\n' $(1) 2>/dev/null | \
+    sed -n 's/^ii  *//p' | sed 's/:.*//' | sort -u > $(2); \
+    echo $(sort $(1)) | tr ' ' '\n' | sort -u | comm -23 - $(2); rm -f $(2))
+define require
+	@set -- $(call missing,$(1),$(shell mktemp)); [ $$# -eq 0 ] || \
+	if [ "$$(id -u)" = 0 ]; then echo "installing: $$*"; \
+	    export DEBIAN_FRONTEND=noninteractive; apt-get update -q >/dev/null && \
+	    apt-get install -y -q --no-install-recommends "$$@" >/dev/null; \
+	else echo "missing packages; as root, run:" >&2; \
+	    echo "    apt-get install --no-install-recommends $$*" >&2; exit 1; fi
+endef
 
-clean:
+# ---- Running ---------------------------------------------------------------------------------
+run: ## install what is missing, build, train on Fashion-MNIST, serve
+	$(call require,$(RUN_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) all
+	@sh conf/demo.sh
+
+# ---- Testing ---------------------------------------------------------------------------------
+test: ## install what is missing, build, run every test
+	$(call require,$(TEST_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) all tests
+	@$(MAKE) -s layers format-check check
+	@echo "make test: all passed"
+
+tests: programs $(UNIT_TESTS) $(SMOKE_TESTS)
+check: unit fuzz-smoke blackbox
+
+unit: $(UNIT_TESTS) ## unit and golden tests
+	@sh tests/run_each.sh $(UNIT_TESTS)
+
+fuzz-smoke: $(SMOKE_TESTS) ## every parser against seeded mutations of its corpus
+	@for smoke in $(SMOKE_TESTS); do \
+	    $$smoke tests/fuzz/corpus/$$(basename $$smoke | sed s/fuzz_//) || exit 1; done
+
+blackbox: programs ## real programs, real sockets
+	@DEEPSAD_BUILD=$(BUILD) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -q \
+	    -p no:cacheprovider tests/blackbox $(PYTEST)
+
+asan: ## the suite under AddressSanitizer, LeakSanitizer and UBSan
+	$(call require,$(TEST_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) VARIANT=asan tests
+	@$(MAKE) -s VARIANT=asan check
+tsan: ## the suite under ThreadSanitizer
+	$(call require,$(TEST_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) VARIANT=tsan tests
+	@TSAN_OPTIONS=halt_on_error=1 $(MAKE) -s VARIANT=tsan check
+
+FUZZ_SECONDS = 60
+fuzz: ## libFuzzer on every parser, FUZZ_SECONDS each
+	$(call require,$(FUZZ_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) VARIANT=fuzz CC=clang fuzz-run
+fuzz-run: $(FUZZERS)
+	@for fuzzer in $(FUZZERS); do name=$$(basename $$fuzzer | sed s/fuzz_//); \
+	    mkdir -p $(BUILD)/corpus/$$name; echo "fuzzing $$name"; \
+	    $$fuzzer -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+	        -artifact_prefix=$(BUILD)/corpus/ \
+	        $(BUILD)/corpus/$$name tests/fuzz/corpus/$$name || exit 1; done
+
+golden: ## make PyTorch's golden values again (needs python3-torch)
+	$(PYTHON) tests/golden/make_golden.py
+
+coverage: ## line coverage of the suite by file
+	$(call require,$(COVERAGE_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) VARIANT=cov tests
+	@find build/cov -name '*.gcda' -delete
+	@$(MAKE) -s VARIANT=cov check
+	@gcovr --root . --filter src/ --object-directory build/cov --sort-uncovered
+
+# ---- Cleanliness -----------------------------------------------------------------------------
+layers: ## a folder includes only the layers below it
+	@$(PYTHON) tests/layers.py
+
+format: ## apply clang-format
+	@clang-format -i $(FORMATTED)
+format-check:
+	@clang-format --dry-run -Werror $(FORMATTED)
+
+lint: ## clang and gcc without warnings, clang-tidy, cppcheck, gcc -fanalyzer
+	$(call require,$(LINT_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) VARIANT=clang CC=clang CI=1 tests
+	@$(MAKE) -s -j$$(nproc) VARIANT=release CI=1 BUILD=build/werror tests
+	@$(MAKE) -s -j$$(nproc) lint-tidy lint-cppcheck lint-analyzer
+SOURCES = $(wildcard src/*/*.c)
+lint-tidy: $(SOURCES:%=lint-tidy/%)
+lint-tidy/%:
+	@clang-tidy --quiet --warnings-as-errors='*' $* -- \
+	    $(filter-out -MMD -MP,$(CPPFLAGS)) -std=c17 -D_GNU_SOURCE 2>/dev/null
+lint-cppcheck:
+	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	    --error-exitcode=1 --suppress=missingIncludeSystem -Iinclude -Isrc src
+lint-analyzer: $(SOURCES:%=lint-analyzer/%)
+lint-analyzer/%:
+	@mkdir -p build/analyzer
+	@$(CC) $(filter-out -MMD -MP,$(CPPFLAGS)) -std=c17 -D_GNU_SOURCE -O2 -Werror -fanalyzer \
+	    -c -o build/analyzer/$(subst /,_,$*).o $*
+
+# ---- Measuring -------------------------------------------------------------------------------
+DATA =
+bench: ## speed and memory against named peers and limits; DATA=folder of CSV files for more
+	$(call require,$(BENCH_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) all $(BENCHES)
+	@DATA=$(DATA) sh tests/bench/run.sh
+
+# ---- Installing ------------------------------------------------------------------------------
+install: all ## under PREFIX (DESTDIR is honoured)
+	install -D -m 755 build/release/deepsad $(DESTDIR)$(PREFIX)/bin/deepsad
+	install -D -m 755 build/release/deepsadd $(DESTDIR)$(PREFIX)/sbin/deepsadd
+	install -D -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib/libdeepsad.a
+	install -D -m 644 include/deepsad.h $(DESTDIR)$(PREFIX)/include/deepsad.h
+	install -D -m 644 src/tool/man/deepsad.1 $(DESTDIR)$(PREFIX)/share/man/man1/deepsad.1
+	install -D -m 644 src/daemon/man/deepsadd.8 $(DESTDIR)$(PREFIX)/share/man/man8/deepsadd.8
+	install -D -m 644 conf/completion/deepsad \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/deepsad
+	[ -e $(DESTDIR)$(SYSCONFDIR)/deepsad/deepsadd.yaml ] || \
+	    install -D -m 644 conf/deepsadd.yaml $(DESTDIR)$(SYSCONFDIR)/deepsad/deepsadd.yaml
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's|/usr/sbin/deepsadd|$(PREFIX)/sbin/deepsadd|' systemd/deepsadd.service \
+	    > $(DESTDIR)$(UNITDIR)/deepsadd.service
+
+clean: ## remove build/
 	rm -rf build
 
-.PHONY: all unit clean
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+.PHONY: all programs run test tests check unit fuzz-smoke blackbox asan tsan fuzz fuzz-run \
+    golden coverage layers format format-check lint lint-tidy lint-cppcheck lint-analyzer \
+    bench install clean help
 .SECONDARY:
+.DELETE_ON_ERROR:

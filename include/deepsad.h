@@ -142,7 +142,7 @@ struct deepsad_progress {
 struct deepsad_train_options {
     uint64_t seed;
     const char *parent; /* version this model descends from, for its lineage; or NULL */
-    size_t threads; /* members are trained in parallel threads; 0 = one per core */
+    size_t threads;     /* members are trained in parallel threads; 0 = one per core */
     /* Called between batches, never from two threads at once; nonzero cancels: training
      * ends with DEEPSAD_CANCELLED within a batch. May be NULL. */
     int (*progress)(void *closure, const struct deepsad_progress *progress);
