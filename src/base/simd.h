@@ -23,6 +23,34 @@
     __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #endif
 
+/* For kernels written in vector types, whose width has to be that of the registers: they
+ * are compiled once per level and choose by simd_level() when called. */
+enum simd_level { SIMD_BASELINE, SIMD_AVX2, SIMD_AVX512 };
+
+#if defined(__x86_64__)
+#define SIMD_X86 1
+#define SIMD_TARGET_AVX2 __attribute__((target("avx2,fma")))
+#define SIMD_TARGET_AVX512 \
+    __attribute__((target("avx2,fma,avx512f,avx512vl,avx512dq,avx512bw")))
+#else
+#define SIMD_X86 0
+#endif
+
+/* The best that this machine has. */
+static inline enum simd_level simd_level(void)
+{
+#if SIMD_X86
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw")) {
+        return SIMD_AVX512;
+    }
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        return SIMD_AVX2;
+    }
+#endif
+    return SIMD_BASELINE;
+}
+
 /* Cache line and widest vector: alignment of buffers that kernels read. */
 enum { SIMD_ALIGN = 64 };
 

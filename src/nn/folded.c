@@ -221,38 +221,6 @@ static inline float bounded(float distance)
     return distance <= FLT_MAX ? distance : FLT_MAX;
 }
 
-typedef float vector __attribute__((vector_size(PACKED_LANES * sizeof(float))));
-
-static inline __attribute__((always_inline)) float sum_lanes(const vector *v)
-{
-    vector sum = *v;
-    sum += __builtin_shufflevector(sum, sum, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4,
-                                   5, 6, 7);
-    sum += __builtin_shufflevector(sum, sum, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9,
-                                   10, 11);
-    sum += __builtin_shufflevector(sum, sum, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15,
-                                   12, 13);
-    sum += __builtin_shufflevector(sum, sum, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12,
-                                   15, 14);
-    return sum[0];
-}
-
-/* distance (rows): |y - center|^2; y (rows, padded), center (padded), both aligned. */
-SIMD_CLONES
-static void squared_distances(float *distance, const float *y, const float *center,
-                              size_t rows, size_t padded)
-{
-    for (size_t i = 0; i < rows; i++) {
-        vector sum = {0};
-        for (size_t j = 0; j < padded; j += PACKED_LANES) {
-            vector d =
-                *(const vector *)(y + i * padded + j) - *(const vector *)(center + j);
-            sum += d * d;
-        }
-        distance[i] = bounded(sum_lanes(&sum));
-    }
-}
-
 void folded_distance(const struct folded *folded, const float *center, float *distance,
                      const float *x, size_t rows, float *scratch)
 {
@@ -263,7 +231,10 @@ void folded_distance(const struct folded *folded, const float *center, float *di
     for (size_t done = 0, count; done < rows; done += count) {
         count = tile_rows(folded, rows - done);
         const float *y = run_layers(folded, x + done * folded->inputs, count, scratch);
-        squared_distances(distance + done, y, padded_center, count, padded);
+        packed_distances(distance + done, y, padded_center, count, padded);
+        for (size_t i = done; i < done + count; i++) {
+            distance[i] = bounded(distance[i]);
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A tile is 6 rows x 2 panels: 12 sums held in registers, each weight vector loaded once
- * for 6 rows. Measured against OpenBLAS's sgemm (without bias and activation) on one core
- * with AVX-512, ns a row at 1 / 32 / 1000 rows: 9-128-64: 280 / 186 / 185 against 345 /
- * 164 / 186; 784-512-256-64: 24,600 / 10,100 / 10,100 against 26,800 / 13,000 / 11,000.
- * So there is no size at which BLAS would be worth its threads and its other rounding.
+ * A tile's sums, of up to 6 rows x 2 panels, are held in registers, and each vector of
+ * weights is loaded once for all its rows. Measured against OpenBLAS's sgemm (without
+ * bias and activation) on one core with AVX-512, ns a row at 1 / 32 / 1000 rows:
+ * 9-128-64: 280 / 186 / 185 against 345 / 164 / 186; 784-512-256-64: 24,600 / 10,100 /
+ * 10,100 against 26,800 / 13,000 / 11,000. So there is no size at which BLAS would be
+ * worth its threads and its other rounding.
  */
 #include "nn/packed.h"
 
@@ -18,16 +19,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* GCC and clang make of it one AVX-512 register, two of AVX2, four of SSE2. */
-typedef float vector __attribute__((vector_size(PACKED_LANES * sizeof(float))));
-typedef int32_t mask __attribute__((vector_size(PACKED_LANES * sizeof(float))));
-
-enum {
-    TILE_ROWS = 6,
-    /* Inputs per pass, so that a panel's part (16 KiB) stays in the first-level cache. */
-    PASS_INPUTS = 256,
-    PANELS_MAX = 8,
-};
+/* Inputs per pass, so that a panel's part (16 KiB) stays in the first-level cache. */
+enum { PASS_INPUTS = 256 };
 
 #define LEAKY_SLOPE 0.01F
 
@@ -75,109 +68,78 @@ struct pass {
     size_t from, to;
 };
 
-INLINE void store(const struct pass *pass, float *y, const vector *sum)
-{
-    vector value = *sum;
-    if (pass->to == pass->layer->inputs && pass->layer->activation == PACKED_LEAKY_RELU) {
-        vector leaked = value * LEAKY_SLOPE;
-        mask positive = value > 0;
-        value = (vector)(((mask)value & positive) | ((mask)leaked & ~positive));
-    }
-    *(vector *)y = value;
-}
+typedef float half __attribute__((vector_size(PACKED_LANES / 2 * sizeof(float))));
+typedef float quarter __attribute__((vector_size(PACKED_LANES / 4 * sizeof(float))));
 
-/* `rows` rows from `row` on times `panels` panels from `panel` on; both constant after
- * inlining, so the sums are registers. */
-INLINE void tile(const struct pass *pass, size_t rows, size_t panels, size_t row,
-                 size_t panel)
-{
-    const struct packed *layer = pass->layer;
-    const float *x = pass->x + row * pass->stride;
-    float *y = pass->y + row * layer->padded + panel * PACKED_LANES;
-    const float *bias = layer->bias + panel * PACKED_LANES;
-    const float *weight = layer->weight + panel * layer->inputs * PACKED_LANES;
-    vector sum[TILE_ROWS * 2 > PANELS_MAX ? TILE_ROWS * 2 : PANELS_MAX];
-    for (size_t r = 0; r < rows; r++) {
-        for (size_t p = 0; p < panels; p++) {
-            const float *start = pass->from == 0 ? bias : y + r * layer->padded;
-            sum[r * panels + p] = *(const vector *)(start + p * PACKED_LANES);
-        }
-    }
-    for (size_t k = pass->from; k < pass->to; k++) {
-        for (size_t r = 0; r < rows; r++) {
-            for (size_t p = 0; p < panels; p++) {
-                const float *w = weight + (p * layer->inputs + k) * PACKED_LANES;
-                sum[r * panels + p] += x[r * pass->stride + k] * *(const vector *)w;
-            }
-        }
-    }
-    for (size_t r = 0; r < rows; r++) {
-        for (size_t p = 0; p < panels; p++) {
-            store(pass, y + r * layer->padded + p * PACKED_LANES, &sum[r * panels + p]);
-        }
-    }
-}
+#define NAME(x) x##_baseline
+#define TARGET
+#define FLOATS 4
+#define TILE_ROWS 3
+#define TILE_PANELS 1
+#define ROW_PANELS 2
+#define LAST_CHAINS 1
+#include "nn/packed_kernel.inc"
 
-/* All rows times `panels` panels. */
-INLINE void strip(const struct pass *pass, size_t panels, size_t panel)
-{
-    size_t row = 0;
-    for (; row + TILE_ROWS <= pass->rows; row += TILE_ROWS) {
-        tile(pass, TILE_ROWS, panels, row, panel);
-    }
-    switch (pass->rows - row) {
-    case 5:
-        tile(pass, 5, panels, row, panel);
-        break;
-    case 4:
-        tile(pass, 4, panels, row, panel);
-        break;
-    case 3:
-        tile(pass, 3, panels, row, panel);
-        break;
-    case 2:
-        tile(pass, 2, panels, row, panel);
-        break;
-    case 1:
-        tile(pass, 1, panels, row, panel);
-        break;
-    default:
-        break;
-    }
-}
+#if SIMD_X86
+#define NAME(x) x##_avx2
+#define TARGET SIMD_TARGET_AVX2
+#define FLOATS 8
+#define TILE_ROWS 6
+#define TILE_PANELS 1
+#define ROW_PANELS 4
+#define LAST_CHAINS 1
+#include "nn/packed_kernel.inc"
 
-/* One row alone: more panels at once, or the additions would wait for each other. */
-INLINE size_t strips_of_one_row(const struct pass *pass, size_t panels)
-{
-    size_t panel = 0;
-    for (; panel + PANELS_MAX <= panels; panel += PANELS_MAX) {
-        tile(pass, 1, PANELS_MAX, 0, panel);
-    }
-    for (; panel + 4 <= panels; panel += 4) {
-        tile(pass, 1, 4, 0, panel);
-    }
-    return panel;
-}
+#define NAME(x) x##_avx512
+#define TARGET SIMD_TARGET_AVX512
+#define FLOATS 16
+#define TILE_ROWS 6
+#define TILE_PANELS 2
+#define ROW_PANELS 8
+#define LAST_CHAINS 2
+#include "nn/packed_kernel.inc"
+#endif
 
-SIMD_CLONES
 static void multiply(const struct packed *layer, float *y, const float *x, size_t stride,
-                     size_t rows)
+                     size_t rows, enum simd_level level)
 {
-    size_t panels = layer->padded / PACKED_LANES;
-    size_t from = 0;
-    do {
-        size_t to =
-            layer->inputs - from > PASS_INPUTS ? from + PASS_INPUTS : layer->inputs;
-        const struct pass pass = {layer, y, x, stride, rows, from, to};
-        size_t panel = rows == 1 ? strips_of_one_row(&pass, panels) : 0;
-        for (; panel + 2 <= panels; panel += 2) {
-            strip(&pass, 2, panel);
-        }
-        if (panel < panels) {
-            strip(&pass, 1, panel);
-        }
-        from = to;
-    } while (from < layer->inputs);
+    switch (level) {
+#if SIMD_X86
+    case SIMD_AVX512:
+        multiply_avx512(layer, y, x, stride, rows);
+        break;
+    case SIMD_AVX2:
+        multiply_avx2(layer, y, x, stride, rows);
+        break;
+#else
+    case SIMD_AVX512:
+    case SIMD_AVX2:
+#endif
+    case SIMD_BASELINE:
+        multiply_baseline(layer, y, x, stride, rows);
+        break;
+    }
+}
+
+void packed_distances(float *distance, const float *y, const float *center, size_t rows,
+                      size_t padded)
+{
+    switch (simd_level()) {
+#if SIMD_X86
+    case SIMD_AVX512:
+        distances_avx512(distance, y, center, rows, padded);
+        break;
+    case SIMD_AVX2:
+        distances_avx2(distance, y, center, rows, padded);
+        break;
+#else
+    case SIMD_AVX512:
+    case SIMD_AVX2:
+#endif
+    case SIMD_BASELINE:
+        distances_baseline(distance, y, center, rows, padded);
+        break;
+    }
 }
 
 /* 1 / (1 + exp(-x)), of the true outputs only: the padding stays 0. */
@@ -191,11 +153,17 @@ static void sigmoid_rows(const struct packed *layer, float *y, size_t rows)
     }
 }
 
-void packed_forward(const struct packed *layer, float *y, const float *x, size_t stride,
-                    size_t rows)
+void packed_forward_level(const struct packed *layer, float *y, const float *x,
+                          size_t stride, size_t rows, enum simd_level level)
 {
-    multiply(layer, y, x, stride, rows);
+    multiply(layer, y, x, stride, rows, level);
     if (layer->activation == PACKED_SIGMOID) {
         sigmoid_rows(layer, y, rows);
     }
+}
+
+void packed_forward(const struct packed *layer, float *y, const float *x, size_t stride,
+                    size_t rows)
+{
+    packed_forward_level(layer, y, x, stride, rows, simd_level());
 }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "base/simd.h"
 
 enum { PACKED_LANES = 16 };
 
@@ -41,5 +42,14 @@ static inline size_t packed_index(const struct packed *layer, size_t input, size
  * floats, one every `stride`. */
 void packed_forward(const struct packed *layer, float *y, const float *x, size_t stride,
                     size_t rows);
+
+/* distance (rows): |y - center|^2 of y (rows, padded) and center (padded), both 64-byte
+ * aligned. */
+void packed_distances(float *distance, const float *y, const float *center, size_t rows,
+                      size_t padded);
+
+/* packed_forward by the kernel of one instruction set, which the machine must have. */
+void packed_forward_level(const struct packed *layer, float *y, const float *x,
+                          size_t stride, size_t rows, enum simd_level level);
 
 #endif
