@@ -184,11 +184,7 @@ double isotonic_at(const struct isotonic_point *points, size_t count, double u)
             high = middle;
         }
     }
-    if (high == count) {
-        return points[low].y;
-    }
-    double share = (u - points[low].u) / (points[high].u - points[low].u);
-    return points[low].y + share * (points[high].y - points[low].y);
+    return high < count && points[high].u <= u ? points[high].y : points[low].y;
 }
 
 /* The labels and the pseudo-normals over u; sorted (rows): the reference scores. */
