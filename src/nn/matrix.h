@@ -19,7 +19,7 @@
  * thread-safe; call it before any product. */
 int matrix_blas_init(struct deepsad_error *error);
 
-/* "OpenBLAS 0.3.21 pthread, core SkylakeX, kernels x86-64-v4": results are bit-identical
+/* "OpenBLAS 0.3.21 pthread, core SkylakeX, 16 lanes": results are bit-identical
  * between machines only where this is equal. Static text. */
 const char *matrix_blas_description(void);
 
