@@ -216,7 +216,7 @@ static int keep_live(struct catalog_entry *entry, struct identity *identities,
                      const struct builder *builder, struct deepsad_error *error)
 {
     const struct catalog_entry *previous = previous_entry(builder, entry->name);
-    const struct identity *identity;
+    const struct identity *identity = NULL;
     if (previous == NULL || previous->version_count == 0) {
         return DEEPSAD_OK;
     }
@@ -405,7 +405,7 @@ static int list_names(struct names *out, const char *directory,
 static int build_catalog(struct counted_catalog **out, const struct builder *builder,
                          struct deepsad_error *error)
 {
-    struct names names;
+    struct names names = {0};
     int status = list_names(&names, builder->directory, error);
     if (status != DEEPSAD_OK) {
         return status;
