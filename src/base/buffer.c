@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 enum { BUFFER_MIN = 256 };
 
 void buffer_done(struct buffer *buffer)
@@ -80,46 +82,21 @@ void buffer_printf(struct buffer *buffer, const char *format, ...)
     va_end(again);
 }
 
-/* Length of the valid UTF-8 sequence at `text` (RFC 3629, table of section 4), or 0. */
-static size_t utf8_length(const unsigned char *text, size_t length)
-{
-    unsigned char lead = text[0];
-    if (lead < 0x80) {
-        return 1;
-    }
-    size_t size = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-    if (lead < 0xC2 || lead > 0xF4 || size > length) {
-        return 0;
-    }
-    unsigned char low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-    unsigned char high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-    if (text[1] < low || text[1] > high) {
-        return 0;
-    }
-    for (size_t i = 2; i < size; i++) {
-        if ((text[i] & 0xC0) != 0x80) {
-            return 0;
-        }
-    }
-    return size;
-}
-
 void buffer_append_json_string(struct buffer *buffer, const char *text, size_t length)
 {
-    const unsigned char *bytes = (const unsigned char *)text;
     buffer_append(buffer, "\"", 1);
     for (size_t i = 0; i < length;) {
-        size_t size = utf8_length(bytes + i, length - i);
+        size_t size = utf8_length(text + i, length - i);
         if (size == 0) {
             buffer_append(buffer, "\xEF\xBF\xBD", 3);
             i++;
-        } else if (bytes[i] < 0x20) {
-            buffer_printf(buffer, "\\u%04x", bytes[i++]);
+        } else if ((unsigned char)text[i] < 0x20) {
+            buffer_printf(buffer, "\\u%04x", (unsigned)text[i++]);
         } else {
-            if (bytes[i] == '"' || bytes[i] == '\\') {
+            if (text[i] == '"' || text[i] == '\\') {
                 buffer_append(buffer, "\\", 1);
             }
-            buffer_append(buffer, bytes + i, size);
+            buffer_append(buffer, text + i, size);
             i += size;
         }
     }

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the endpoints work on, given to each of them; and what a thread keeps for them.
+ * The daemon fills a struct app before the server starts and leaves it alone but for the
+ * atomics.
+ */
+#ifndef API_APP_H
+#define API_APP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "api/metrics.h"
+#include "base/uuid.h"
+#include "http/server.h"
+#include "model/registry.h"
+
+enum { APP_SERVERS = 2 }; /* the one for clients, the one for operations */
+
+struct app {
+    struct registry *registry;
+    struct metrics *metrics;
+    struct server *_Atomic servers[APP_SERVERS]; /* NULL where there is none */
+    atomic_size_t max_rows;                      /* of a request */
+    atomic_size_t max_decoded;                   /* bytes of a request's rows as floats */
+    atomic_bool log_access;
+    atomic_bool draining;
+};
+
+struct scoring; /* score.h */
+
+/* One per server thread. */
+struct worker {
+    struct deepsad_workspace *workspace;
+    struct uuid_source ids;
+    struct scoring *idle; /* states of scoring requests, to be used again */
+    char model[65];       /* whose series `counted` holds */
+    struct model_metrics counted;
+};
+
+/* struct server_options' functions; `app` is a struct app. */
+void *worker_new(void *app);
+void worker_free(void *app, void *worker);
+void app_observe(void *app, const struct server_event *event);
+
+#endif

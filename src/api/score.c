@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/score.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/csv_rows.h"
+#include "api/json_rows.h"
+#include "api/models.h"
+#include "base/clock.h"
+#include "base/number.h"
+
+enum { KEPT_BYTES_MAX = 4 << 20 }; /* of buffers that an idle state keeps */
+
+/* One request under way. */
+struct scoring {
+    struct app *app;
+    const struct catalog *catalog;
+    const struct catalog_entry *entry;
+    const struct catalog_version *version;
+    struct rows rows;
+    struct json_rows json;
+    struct csv_rows csv;
+    float *scores; /* (capacity), behind them as many p-values */
+    size_t capacity;
+    struct scoring *next; /* in the worker's list of idle ones */
+};
+
+/* ---- The model's columns, as the decoders want them -------------------------------- */
+
+static const char *column_name(const void *closure, size_t column)
+{
+    return deepsad_model_feature_name(closure, column);
+}
+
+static size_t column_index(const void *closure, const char *name, size_t length)
+{
+    return deepsad_model_feature_index(closure, name, length);
+}
+
+/* ---- States ------------------------------------------------------------------------ */
+
+static void scoring_free(struct scoring *scoring)
+{
+    rows_done(&scoring->rows);
+    csv_rows_done(&scoring->csv);
+    free(scoring->scores);
+    free(scoring);
+}
+
+void scoring_free_idle(struct worker *worker)
+{
+    while (worker->idle != NULL) {
+        struct scoring *scoring = worker->idle;
+        worker->idle = scoring->next;
+        scoring_free(scoring);
+    }
+}
+
+static struct scoring *scoring_take(struct worker *worker)
+{
+    struct scoring *scoring = worker == NULL ? NULL : worker->idle;
+    if (scoring == NULL) {
+        return calloc(1, sizeof *scoring);
+    }
+    worker->idle = scoring->next;
+    return scoring;
+}
+
+static void scoring_give(struct worker *worker, struct scoring *scoring)
+{
+    rows_trim(&scoring->rows, KEPT_BYTES_MAX);
+    if (scoring->capacity * 2 * sizeof(float) > KEPT_BYTES_MAX) {
+        free(scoring->scores);
+        scoring->scores = NULL;
+        scoring->capacity = 0;
+    }
+    scoring->next = worker->idle;
+    worker->idle = scoring;
+}
+
+/* ---- The request ------------------------------------------------------------------- */
+
+static bool start_decoder(struct scoring *scoring, const struct request *request)
+{
+    const struct deepsad_model *model = scoring->version->model;
+    struct rows_columns columns = {
+        .count = deepsad_model_features(model),
+        .closure = model,
+        .name = column_name,
+        .index = column_index,
+    };
+    struct rows_limits limits = {
+        .rows = atomic_load_explicit(&scoring->app->max_rows, memory_order_relaxed),
+        .bytes = atomic_load_explicit(&scoring->app->max_decoded, memory_order_relaxed),
+    };
+    if (!rows_reset(&scoring->rows, &columns, &limits)) {
+        return false;
+    }
+    if (request->body_type == BODY_CSV) {
+        return csv_rows_start(&scoring->csv, &scoring->rows);
+    }
+    json_rows_start(&scoring->json, &scoring->rows);
+    return true;
+}
+
+bool score_begin(void *closure, struct request *request, struct reply *reply)
+{
+    struct app *app = closure;
+    struct scoring *scoring = scoring_take(request->worker);
+    if (scoring == NULL) {
+        reply_problem(request, reply, 500, "out of memory for the request");
+        return false;
+    }
+    request->state = scoring;
+    scoring->app = app;
+    scoring->catalog = registry_acquire(app->registry);
+    scoring->version =
+        models_find_version(scoring->catalog, request, reply, &scoring->entry);
+    if (scoring->version == NULL) {
+        return false;
+    }
+    start_decoder(scoring, request); /* a fault is reported with the body's */
+    return true;
+}
+
+void score_body(void *closure, struct request *request, const char *bytes, size_t size)
+{
+    struct scoring *scoring = request->state;
+    (void)closure;
+    if (scoring->rows.fault.status != 0) {
+        return;
+    }
+    if (request->body_type == BODY_CSV) {
+        csv_rows_feed(&scoring->csv, bytes, size);
+    } else {
+        json_rows_feed(&scoring->json, bytes, size);
+    }
+}
+
+void score_end(void *closure, struct request *request)
+{
+    struct app *app = closure;
+    struct scoring *scoring = request->state;
+    if (scoring == NULL) {
+        return;
+    }
+    if (scoring->catalog != NULL) {
+        registry_release(app->registry, scoring->catalog);
+        scoring->catalog = NULL;
+    }
+    request->state = NULL;
+    scoring_give(request->worker, scoring);
+}
+
+/* ---- The answer -------------------------------------------------------------------- */
+
+static bool reserve_scores(struct scoring *scoring, size_t rows)
+{
+    if (rows <= scoring->capacity) {
+        return true;
+    }
+    size_t capacity = 64;
+    while (capacity < rows) {
+        capacity *= 2;
+    }
+    free(scoring->scores);
+    scoring->scores = malloc(capacity * 2 * sizeof *scoring->scores);
+    scoring->capacity = scoring->scores == NULL ? 0 : capacity;
+    return scoring->scores != NULL;
+}
+
+static char *put(char *out, const char *text, size_t length)
+{
+    memcpy(out, text, length);
+    return out + length;
+}
+#define PUT(out, literal) put((out), (literal), sizeof(literal) - 1)
+
+/* The longest result: {"id":"<64>","score":<16>,"p_value":<16>,"anomalous":false}, */
+enum { RESULT_MAX = 64 + 2 * NUMBER_FLOAT_MAX + 64 };
+
+/* The parts of an answer that depend on the row only in their numbers are copied as they
+ * are: thousands of rows leave here. */
+static char *put_result(char *out, const char *id, size_t id_length, float score,
+                        float p_value, bool anomalous)
+{
+    out = PUT(out, "{\"id\":\"");
+    out = put(out, id, id_length);
+    out = PUT(out, "\",\"score\":");
+    out += number_format_float(out, score);
+    out = PUT(out, ",\"p_value\":");
+    out += number_format_float(out, p_value);
+    return anomalous ? PUT(out, ",\"anomalous\":true}")
+                     : PUT(out, ",\"anomalous\":false}");
+}
+
+static void append_head(struct buffer *out, const struct scoring *scoring)
+{
+    const struct catalog_entry *entry = scoring->entry;
+    char number[NUMBER_FLOAT_MAX];
+    float threshold = entry->threshold;
+    bool reachable = entry->reachable;
+    if (scoring->version != entry->versions) {
+        reachable =
+            deepsad_model_threshold(scoring->version->model, entry->alpha, &threshold);
+    }
+    buffer_append_text(out, "{\"model\":");
+    buffer_append_json_string(out, entry->name, strlen(entry->name));
+    buffer_printf(out, ",\"version\":\"%u\",\"threshold\":", scoring->version->number);
+    if (reachable) {
+        buffer_append(out, number, number_format_float(number, threshold));
+    } else {
+        buffer_append_text(out, "null");
+    }
+    buffer_append_text(out, ",\"alpha\":");
+    buffer_append(out, number, number_format_float(number, (float)entry->alpha));
+    buffer_append_text(out, ",\"results\":[");
+}
+
+/* Returns how many rows are anomalous. */
+static size_t append_results(struct buffer *out, const struct scoring *scoring,
+                             struct uuid_source *source)
+{
+    const struct rows *rows = &scoring->rows;
+    const float *p_values = scoring->scores + scoring->capacity;
+    char *at = buffer_reserve(out, rows->count * RESULT_MAX + 2);
+    if (at == NULL) {
+        return 0;
+    }
+    int64_t now = rows->has_ids ? 0 : clock_realtime_ms();
+    float alpha = (float)scoring->entry->alpha;
+    size_t anomalies = 0;
+    char *start = at;
+    for (size_t i = 0; i < rows->count; i++) {
+        bool anomalous = p_values[i] <= alpha;
+        anomalies += anomalous;
+        if (i > 0) {
+            *at++ = ',';
+        }
+        if (rows->has_ids) {
+            struct rows_id id = rows->ids[i];
+            at = put_result(at, rows->id_text.data + id.offset, id.length,
+                            scoring->scores[i], p_values[i], anomalous);
+        } else {
+            char id[UUID_SIZE];
+            uuid_make(source, now, id);
+            at =
+                put_result(at, id, UUID_SIZE, scoring->scores[i], p_values[i], anomalous);
+        }
+    }
+    at = PUT(at, "]}");
+    out->length += (size_t)(at - start);
+    return anomalies;
+}
+
+static void count_rows(struct app *app, struct worker *worker, const char *model,
+                       size_t rows, size_t anomalies)
+{
+    if (strcmp(worker->model, model) != 0) {
+        strncpy(worker->model, model, sizeof worker->model - 1);
+        worker->counted = metrics_of_model(app->metrics, model);
+    }
+    counter_add(worker->counted.rows, rows);
+    if (anomalies > 0) {
+        counter_add(worker->counted.anomalous, anomalies);
+    }
+}
+
+static bool decoded(struct scoring *scoring, const struct request *request)
+{
+    if (scoring->rows.fault.status != 0) {
+        return false;
+    }
+    return request->body_type == BODY_CSV ? csv_rows_finish(&scoring->csv)
+                                          : json_rows_finish(&scoring->json);
+}
+
+void score_handle(void *closure, struct request *request, struct reply *reply)
+{
+    struct app *app = closure;
+    struct worker *worker = request->worker;
+    struct scoring *scoring = request->state;
+    struct rows *rows = &scoring->rows;
+    if (!decoded(scoring, request)) {
+        const struct rows_fault *fault = &rows->fault;
+        reply_problem_at(request, reply, fault->status, fault->detail,
+                         fault->pointer[0] == '\0' ? NULL : fault->pointer);
+        return;
+    }
+    struct deepsad_error error = {0};
+    if (worker == NULL || !reserve_scores(scoring, rows->count) ||
+        deepsad_score(scoring->version->model, worker->workspace, scoring->scores,
+                      scoring->scores + scoring->capacity, rows->x, rows->count,
+                      &error) != DEEPSAD_OK) {
+        reply_problem(request, reply, 500, "out of memory for scoring");
+        return;
+    }
+    append_head(&reply->body, scoring);
+    size_t anomalies = append_results(&reply->body, scoring, &worker->ids);
+    reply->status = 200;
+    reply->content_type = "application/json";
+    count_rows(app, worker, scoring->entry->name, rows->count, anomalies);
+}

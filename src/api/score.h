@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * POST /v1/models/{model}/score and /v1/models/{model}/versions/{version}/score: bytes of
+ * the request -> float rows (json_rows.h, csv_rows.h) -> scores and p-values -> answer.
+ * The model is acquired once, when the head has come, so one answer is one version.
+ */
+#ifndef API_SCORE_H
+#define API_SCORE_H
+
+#include "api/app.h"
+#include "http/router.h"
+
+bool score_begin(void *app, struct request *request, struct reply *reply);
+void score_body(void *app, struct request *request, const char *bytes, size_t size);
+void score_handle(void *app, struct request *request, struct reply *reply);
+void score_end(void *app, struct request *request);
+
+/* Frees the states a worker keeps. */
+void scoring_free_idle(struct worker *worker);
+
+#endif
