@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/daemon.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "api/app.h"
+#include "api/routes.h"
+#include "base/clock.h"
+#include "daemon/notify.h"
+#include "daemon/signals.h"
+#include "nn/matrix.h"
+
+struct daemon {
+    struct config config;
+    const struct config_sources *sources;
+    struct app app;
+};
+
+/* Each connection is a descriptor; the soft limit is a default for programs that use
+ * select(2), which nothing here does. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static void apply(struct daemon *daemon)
+{
+    const struct config *config = &daemon->config;
+    struct app *app = &daemon->app;
+    log_configure((enum log_level)config->log.level, (enum log_format)config->log.format);
+    atomic_store(&app->max_rows, config->limits.rows);
+    atomic_store(&app->max_decoded, config->limits.decoded);
+    atomic_store(&app->log_access, config->log.access);
+    struct server_limits limits = config_limits(config);
+    for (size_t i = 0; i < APP_SERVERS; i++) {
+        if (app->servers[i] != NULL) {
+            server_set_limits(app->servers[i], &limits);
+        }
+    }
+}
+
+static void log_model(const struct catalog_entry *entry)
+{
+    if (entry->fault != NULL) {
+        log_event(LOG_LEVEL_ERROR, "model does not load", LOG_TEXT("model", entry->name),
+                  LOG_TEXT("reason", entry->fault));
+    }
+    if (entry->version_count > 0) {
+        log_event(LOG_LEVEL_INFO, "model is live", LOG_TEXT("model", entry->name),
+                  LOG_INTEGER("version", entry->versions[0].number));
+    }
+    if (entry->version_count > 0 && !entry->reachable) {
+        log_event(
+            LOG_LEVEL_WARNING, "model can never call a row anomalous at its alpha",
+            LOG_TEXT("model", entry->name), LOG_NUMBER("alpha", entry->alpha),
+            LOG_NUMBER("alpha_min", deepsad_model_alpha_min(entry->versions[0].model)));
+    }
+}
+
+static void log_models(struct registry *registry)
+{
+    const struct catalog *catalog = registry_acquire(registry);
+    for (size_t i = 0; i < catalog->count; i++) {
+        log_model(&catalog->entries[i]);
+    }
+    if (catalog->count == 0) {
+        log_event(LOG_LEVEL_WARNING, "there are no models; add one and send SIGHUP");
+    }
+    registry_release(registry, catalog);
+}
+
+/* ---- Reload ------------------------------------------------------------------------ */
+
+static int load_next(struct daemon *daemon, struct deepsad_error *error)
+{
+    struct config next;
+    int status = config_load(&next, NULL, daemon->sources, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    struct registry_options options = config_registry(&next);
+    status = registry_reload(daemon->app.registry, &options, error);
+    if (status != DEEPSAD_OK) {
+        config_done(&next);
+        return status;
+    }
+    config_log_fixed(&daemon->config, &next);
+    config_done(&daemon->config);
+    daemon->config = next;
+    apply(daemon);
+    return DEEPSAD_OK;
+}
+
+static void reload(struct daemon *daemon)
+{
+    struct deepsad_error error = {0};
+    notify_reloading();
+    double start = clock_monotonic();
+    bool success = load_next(daemon, &error) == DEEPSAD_OK;
+    if (success) {
+        log_models(daemon->app.registry);
+        log_event(LOG_LEVEL_INFO, "reloaded",
+                  LOG_NUMBER("seconds", clock_monotonic() - start));
+    } else {
+        log_event(LOG_LEVEL_ERROR, "reload failed; what ran before keeps running",
+                  LOG_TEXT("reason", error.message));
+    }
+    metrics_count_reload(daemon->app.metrics, success);
+    notify_send("READY=1");
+}
+
+/* ---- Servers ----------------------------------------------------------------------- */
+
+static int start_server(struct daemon *daemon, size_t index, const char *listen,
+                        struct deepsad_error *error)
+{
+    const struct config *config = &daemon->config;
+    bool operations = index > 0;
+    struct server_options options = {
+        .listen = listen,
+        .threads = operations ? 1 : config->server.threads,
+        .connections = operations ? 64 : config->server.connections,
+        .connections_per_ip = operations ? 0 : config->server.connections_per_ip,
+        .connection_memory = config->server.connection_memory,
+        .limits = config_limits(config),
+        .router = {routes, route_count, operations ? (unsigned)ROUTE_OPERATIONS : 0},
+        .app = &daemon->app,
+        .worker_new = worker_new,
+        .worker_free = worker_free,
+        .observe = app_observe,
+    };
+    struct server *server;
+    int status = server_start(&server, &options, error);
+    if (status == DEEPSAD_OK) {
+        atomic_store(&daemon->app.servers[index], server);
+    }
+    return status;
+}
+
+static int start_servers(struct daemon *daemon, struct deepsad_error *error)
+{
+    const struct config *config = &daemon->config;
+    int status = start_server(daemon, 0, config->server.listen, error);
+    if (status == DEEPSAD_OK && config->server.operations_listen[0] != '\0') {
+        status = start_server(daemon, 1, config->server.operations_listen, error);
+    }
+    return status;
+}
+
+/* The operations listener stays up for as long as the drain takes. A second signal to
+ * stop ends the wait. */
+static void drain(struct daemon *daemon)
+{
+    struct server *server = daemon->app.servers[0];
+    atomic_store(&daemon->app.draining, true);
+    notify_send("STOPPING=1");
+    log_event(LOG_LEVEL_INFO, "stopping: finishing the requests under way",
+              LOG_INTEGER("connections", server_connections(server)));
+    double end = clock_monotonic() + daemon->config.server.drain_time;
+    bool done = false, forced = false;
+    while (!done && !forced && clock_monotonic() < end) {
+        double left = end - clock_monotonic();
+        done = server_drain(server, left < 0.25 ? left : 0.25);
+        forced = (signals_wait(0) & SIGNAL_STOP) != 0;
+        notify_send("WATCHDOG=1");
+    }
+    if (!done) {
+        log_event(LOG_LEVEL_WARNING, "stopping with requests unfinished");
+    }
+}
+
+static void serve(struct daemon *daemon)
+{
+    fprintf(stderr, "deepsadd: listening on http://%s\n",
+            server_address(daemon->app.servers[0]));
+    if (daemon->app.servers[1] != NULL) {
+        log_event(LOG_LEVEL_INFO, "serving health and metrics",
+                  LOG_TEXT("address", server_address(daemon->app.servers[1])));
+    }
+    log_event(LOG_LEVEL_INFO, "started", LOG_TEXT("version", DEEPSAD_VERSION),
+              LOG_TEXT("blas", matrix_blas_description()),
+              LOG_INTEGER("threads", daemon->config.server.threads));
+    log_models(daemon->app.registry);
+    notify_send("READY=1");
+    int interval = notify_watchdog_interval();
+    unsigned bits = 0;
+    while ((bits & SIGNAL_STOP) == 0) {
+        bits = signals_wait(interval);
+        if ((bits & SIGNAL_RELOAD) != 0) {
+            reload(daemon);
+        }
+        notify_send("WATCHDOG=1");
+    }
+    drain(daemon);
+}
+
+int daemon_run(struct config *config, const struct config_sources *sources,
+               struct deepsad_error *error)
+{
+    struct daemon daemon = {.config = *config, .sources = sources};
+    struct app *app = &daemon.app;
+    raise_descriptor_limit();
+    apply(&daemon);
+    struct registry_options options = config_registry(&daemon.config);
+    int status = signals_init(error);
+    if (status == DEEPSAD_OK) {
+        status = matrix_blas_init(error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = metrics_new(&app->metrics, routes, route_count, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = registry_open(&app->registry, &options, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = start_servers(&daemon, error);
+    }
+    if (status == DEEPSAD_OK) {
+        serve(&daemon);
+    }
+    for (size_t i = 0; i < APP_SERVERS; i++) {
+        server_stop(app->servers[i]);
+    }
+    if (app->registry != NULL) {
+        registry_close(app->registry);
+    }
+    metrics_free(app->metrics);
+    if (status == DEEPSAD_OK) {
+        log_event(LOG_LEVEL_INFO, "stopped");
+    }
+    config_done(&daemon.config);
+    return status;
+}
+
+int daemon_check_models(const struct config *config, struct deepsad_error *error)
+{
+    struct registry_options options = config_registry(config);
+    struct registry *registry;
+    int status = matrix_blas_init(error);
+    if (status == DEEPSAD_OK) {
+        status = registry_open(&registry, &options, error);
+    }
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    const struct catalog *catalog = registry_acquire(registry);
+    size_t faults = 0;
+    for (size_t i = 0; i < catalog->count; i++) {
+        const struct catalog_entry *entry = &catalog->entries[i];
+        if (entry->fault != NULL) {
+            fprintf(stderr, "deepsadd: model %s: %s\n", entry->name, entry->fault);
+            faults++;
+        }
+    }
+    size_t count = catalog->count;
+    registry_release(registry, catalog);
+    registry_close(registry);
+    if (faults > 0) {
+        return error_set(error, DEEPSAD_CORRUPT, "%zu of %zu models do not load", faults,
+                         count);
+    }
+    printf("configuration and %zu model%s are fine\n", count, count == 1 ? "" : "s");
+    return DEEPSAD_OK;
+}
