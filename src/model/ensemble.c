@@ -49,7 +49,8 @@ static int ensemble_entropy(const struct component *component, double *entropy,
     const struct ensemble *ensemble = (const struct ensemble *)component;
     size_t outputs = ensemble->form.widths.values[ensemble->form.widths.count - 1];
     float *latent = calloc(rows + 1, outputs * sizeof *latent);
-    float *scratch = aligned_alloc(SIMD_ALIGN, ensemble_scratch_bytes(ensemble));
+    float *scratch =
+        aligned_alloc(SIMD_ALIGN, ensemble_member_scratch(&ensemble->members[0]));
     int status = latent == NULL || scratch == NULL
                      ? error_no_memory(error, "latent entropies")
                      : DEEPSAD_OK;
@@ -110,9 +111,9 @@ struct network_shape ensemble_shape(const struct ensemble *ensemble)
     };
 }
 
-size_t ensemble_scratch_bytes(const struct ensemble *ensemble)
+size_t ensemble_member_scratch(const struct ensemble_member *member)
 {
-    size_t bytes = ensemble_scratch(&ensemble->component) * sizeof(float);
+    size_t bytes = folded_scratch(member->folded) * sizeof(float);
     return (bytes + SIMD_ALIGN - 1) / SIMD_ALIGN * SIMD_ALIGN;
 }
 

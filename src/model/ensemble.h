@@ -47,8 +47,8 @@ int ensemble_new(struct component **out, const struct component_ops *ops,
                  const struct plan *plan, size_t features, struct deepsad_error *error);
 
 struct network_shape ensemble_shape(const struct ensemble *ensemble);
-/* Bytes of scratch for scoring a block, a multiple of SIMD_ALIGN. */
-size_t ensemble_scratch_bytes(const struct ensemble *ensemble);
+/* Bytes of scratch for scoring a block by one member, a multiple of SIMD_ALIGN. */
+size_t ensemble_member_scratch(const struct ensemble_member *member);
 /* raw (rows) by one member, not yet divided by its median; rows <= COMPONENT_BLOCK. */
 void ensemble_member_raw(const struct ensemble_member *member, float *raw, const float *z,
                          size_t rows, float *scratch);

@@ -84,14 +84,13 @@ static int select_for_median(struct selection *out, const struct training *train
 }
 
 /* raw (selection->count) */
-static int score_selection(const struct ensemble *ensemble,
-                           const struct ensemble_member *member, float *raw,
+static int score_selection(const struct ensemble_member *member, float *raw,
                            const struct training *training,
                            const struct selection *selection, struct deepsad_error *error)
 {
     size_t features = training->features;
     float *rows = calloc(COMPONENT_BLOCK, features * sizeof *rows);
-    float *scratch = aligned_alloc(SIMD_ALIGN, ensemble_scratch_bytes(ensemble));
+    float *scratch = aligned_alloc(SIMD_ALIGN, ensemble_member_scratch(member));
     if (rows == NULL || scratch == NULL) {
         free(rows);
         free(scratch);
@@ -127,7 +126,7 @@ static int fit_median(const struct ensemble *ensemble, struct ensemble_member *m
     uint32_t *order = NULL;
     status = raw == NULL ? error_no_memory(error, "a median") : DEEPSAD_OK;
     if (status == DEEPSAD_OK) {
-        status = score_selection(ensemble, member, raw, training, &selection, error);
+        status = score_selection(member, raw, training, &selection, error);
     }
     if (status == DEEPSAD_OK) {
         for (size_t i = 0; i < selection.count; i++) {
@@ -164,11 +163,10 @@ static int score_own(struct ensemble *ensemble, struct ensemble_member *member,
                      : DEEPSAD_OK;
     }
     if (status == DEEPSAD_OK) {
-        status = score_selection(ensemble, member, raw, training, &own, error);
+        status = score_selection(member, raw, training, &own, error);
     }
     if (status == DEEPSAD_OK) {
-        status = score_selection(ensemble, member, member->unfolded, training, &unfolded,
-                                 error);
+        status = score_selection(member, member->unfolded, training, &unfolded, error);
     }
     for (size_t i = 0; i < own.count && status == DEEPSAD_OK; i++) {
         ensemble->raw[own.index[i]] = raw[i] / member->median; /* rows no one else has */
