@@ -50,6 +50,8 @@ struct calibration_labels {
 /* weights (rows) of unlabeled rows with the scores `reference` (rows): w_i = 1 - P(u_i),
  * u_i = share of reference scores below, P = isotonic regression of "is anomalous" on u
  * over the labels and 20 pseudo-normals at u = .025, .075, ..., .975, linear in between.
+ * All 1 where fewer than 5 labelled normals are in the top tenth: labels then say nothing
+ * about how many of the rows there are anomalous.
  */
 int calibration_weigh(float *weights, const float *reference, size_t rows,
                       const struct calibration_labels *labels,
