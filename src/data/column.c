@@ -8,11 +8,12 @@
 #include <strings.h>
 
 #include "base/number.h"
+#include "base/utf8.h"
 
 void columns_done(struct columns *columns)
 {
     for (size_t j = 0; j < columns->count; j++) {
-        free(columns->cells[j]);
+        free(columns->cells[j].text);
     }
     free(columns->cells);
     free(columns->uses);
@@ -29,8 +30,8 @@ int columns_take_names(struct columns *columns, char ***names,
     size_t feature = 0;
     for (size_t j = 0; j < columns->count; j++) {
         if (columns->uses[j] == COLUMN_FEATURE) {
-            taken[feature++] = columns->cells[j];
-            columns->cells[j] = NULL;
+            taken[feature++] = columns->cells[j].text;
+            columns->cells[j].text = NULL;
         }
     }
     *names = taken;
@@ -71,7 +72,8 @@ static const char *describe_column(const struct columns *columns, size_t column,
 {
     char name[FIELD_EXCERPT];
     if (columns->header) {
-        field_excerpt(name, columns->cells[column], strlen(columns->cells[column]));
+        field_excerpt(name, columns->cells[column].text,
+                      strlen(columns->cells[column].text));
         snprintf(out, 96, "column %zu (`%s`)", column + 1, name);
     } else {
         snprintf(out, 96, "column %zu", column + 1);
@@ -195,10 +197,30 @@ int column_parse_label(const struct columns *columns, signed char *label,
 
 /* ---- The header ---- */
 
+static int name_fault(const struct columns *columns, const struct cell *cell,
+                      const char *what, struct deepsad_error *error)
+{
+    char name[FIELD_EXCERPT];
+    field_excerpt(name, cell->text, strlen(cell->text));
+    return error_set(error, DEEPSAD_INVALID, "%s:%zu:%zu: the name `%s` %s",
+                     columns->path, cell->line, cell->column, name, what);
+}
+
+static bool is_utf8(const char *text)
+{
+    for (size_t left = strlen(text), size; left > 0; text += size, left -= size) {
+        size = utf8_length(text, left);
+        if (size == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static size_t find_column(const struct columns *columns, const char *name)
 {
     size_t column = 0;
-    while (column < columns->count && strcmp(columns->cells[column], name) != 0) {
+    while (column < columns->count && strcmp(columns->cells[column].text, name) != 0) {
         column++;
     }
     return column;
@@ -209,17 +231,18 @@ static int no_such_column(const struct columns *columns, const char *name,
 {
     if (!columns->header) {
         return error_set(error, DEEPSAD_INVALID,
-                         "%s:1: there is no header row, hence no column `%s` %s; add a "
+                         "%s:1:1: there is no header row, hence no column `%s` %s; add a "
                          "header",
                          columns->path, name, purpose);
     }
     char first[FIELD_EXCERPT], last[FIELD_EXCERPT];
-    field_excerpt(first, columns->cells[0], strlen(columns->cells[0]));
-    field_excerpt(last, columns->cells[columns->count - 1],
-                  strlen(columns->cells[columns->count - 1]));
-    return error_set(error, DEEPSAD_INVALID,
-                     "%s:1: there is no column `%s` %s; the %zu columns are `%s` to `%s`",
-                     columns->path, name, purpose, columns->count, first, last);
+    field_excerpt(first, columns->cells[0].text, strlen(columns->cells[0].text));
+    field_excerpt(last, columns->cells[columns->count - 1].text,
+                  strlen(columns->cells[columns->count - 1].text));
+    return error_set(
+        error, DEEPSAD_INVALID,
+        "%s:1:1: there is no column `%s` %s; the %zu columns are `%s` to `%s`",
+        columns->path, name, purpose, columns->count, first, last);
 }
 
 static int choose_ignored(struct columns *columns, struct deepsad_error *error)
@@ -228,7 +251,7 @@ static int choose_ignored(struct columns *columns, struct deepsad_error *error)
     for (; name != NULL && *name != NULL; name++) {
         bool found = false;
         for (size_t j = 0; columns->header && j < columns->count; j++) {
-            if (strcmp(columns->cells[j], *name) == 0) {
+            if (strcmp(columns->cells[j].text, *name) == 0) {
                 columns->uses[j] = COLUMN_IGNORED;
                 found = true;
             }
@@ -252,7 +275,7 @@ static int choose_label(struct columns *columns, struct deepsad_error *error)
     }
     if (columns->uses[column] == COLUMN_IGNORED && wanted != NULL) {
         return error_set(error, DEEPSAD_INVALID,
-                         "%s:1: column `%s` is both ignored and named as the labels",
+                         "%s:1:1: column `%s` is both ignored and named as the labels",
                          columns->path, wanted);
     }
     if (columns->uses[column] == COLUMN_FEATURE) {
@@ -261,65 +284,80 @@ static int choose_label(struct columns *columns, struct deepsad_error *error)
     return DEEPSAD_OK;
 }
 
-static int compare_names(const void *a, const void *b)
+static int compare_cells(const void *a, const void *b)
 {
-    return strcmp(*(char *const *)a, *(char *const *)b);
+    const struct cell *one = *(const struct cell *const *)a;
+    const struct cell *other = *(const struct cell *const *)b;
+    int order = strcmp(one->text, other->text);
+    return order != 0 ? order : (one > other) - (one < other);
 }
 
 static int check_duplicates(const struct columns *columns, struct deepsad_error *error)
 {
-    char **names = calloc(columns->count, sizeof *names);
-    if (names == NULL) {
+    const struct cell **cells = calloc(columns->count, sizeof *cells);
+    if (cells == NULL) {
         return error_no_memory(error, columns->path);
     }
     size_t count = 0;
     for (size_t j = 0; j < columns->count; j++) {
         if (columns->uses[j] != COLUMN_IGNORED) {
-            names[count++] = columns->cells[j];
+            cells[count++] = &columns->cells[j];
         }
     }
-    qsort(names, count, sizeof *names, compare_names);
+    qsort(cells, count, sizeof *cells, compare_cells);
     int status = DEEPSAD_OK;
     for (size_t i = 1; i < count && status == DEEPSAD_OK; i++) {
-        if (strcmp(names[i - 1], names[i]) == 0) {
-            char name[FIELD_EXCERPT];
-            field_excerpt(name, names[i], strlen(names[i]));
-            status = error_set(error, DEEPSAD_INVALID,
-                               "%s:1: two columns are named `%s`; rename one",
-                               columns->path, name);
+        if (strcmp(cells[i - 1]->text, cells[i]->text) == 0) {
+            status = name_fault(columns, cells[i],
+                                "is there twice; rename one of the columns", error);
         }
     }
-    free(names);
+    free(cells);
     return status;
 }
 
-/* A header of numbers and class names is a row of data without a header. */
+static int check_name(const struct columns *columns, const struct cell *cell,
+                      struct deepsad_error *error)
+{
+    if (*cell->text == '\0') {
+        return name_fault(columns, cell,
+                          "is empty (a row number?); name the column in the header, or "
+                          "leave it out (--ignore \"\")",
+                          error);
+    }
+    return is_utf8(cell->text)
+               ? DEEPSAD_OK
+               : name_fault(columns, cell, "is not UTF-8; save the file as UTF-8", error);
+}
+
+/* Names must be told apart and readable. A header of numbers and class names is a row of
+ * data without a header. */
 static int check_names(const struct columns *columns, struct deepsad_error *error)
 {
+    const struct cell *class = NULL;
     bool numbers = true;
-    bool class = false;
     for (size_t j = 0; j < columns->count; j++) {
-        const char *name = columns->cells[j];
+        const struct cell *cell = &columns->cells[j];
+        size_t length = strlen(cell->text);
         float value;
         signed char label;
-        bool is_class = parse_class(&label, name, strlen(name));
-        class |= is_class;
-        numbers &= is_class || column_parse_value(&value, name, strlen(name));
-        if (*name == '\0' && columns->uses[j] != COLUMN_IGNORED) {
-            return error_set(
-                error, DEEPSAD_INVALID,
-                "%s:1: column %zu has no name (is it a row number?); name it "
-                "in the header, or leave it out (--ignore \"\")",
-                columns->path, j + 1);
+        bool is_class = parse_class(&label, cell->text, length);
+        class = is_class ? cell : class;
+        numbers &= is_class || column_parse_value(&value, cell->text, length);
+        int status = columns->uses[j] == COLUMN_IGNORED
+                         ? DEEPSAD_OK
+                         : check_name(columns, cell, error);
+        if (status != DEEPSAD_OK) {
+            return status;
         }
     }
-    if (numbers && class) {
-        return error_set(error, DEEPSAD_INVALID,
-                         "%s:1: the first row holds a label among numbers: the file has "
-                         "no header; add one that names the columns",
-                         columns->path);
-    }
-    return check_duplicates(columns, error);
+    return numbers && class != NULL
+               ? name_fault(
+                     columns, class,
+                     "is a label among numbers: the file has no header; add one that "
+                     "names the columns",
+                     error)
+               : check_duplicates(columns, error);
 }
 
 int columns_choose(struct columns *columns, struct deepsad_error *error)
@@ -342,7 +380,7 @@ int columns_choose(struct columns *columns, struct deepsad_error *error)
         columns->features += columns->uses[j] == COLUMN_FEATURE;
     }
     if (status == DEEPSAD_OK && columns->features == 0) {
-        return error_set(error, DEEPSAD_INVALID, "%s:1: no column is left as a feature",
+        return error_set(error, DEEPSAD_INVALID, "%s:1:1: no column is left as a feature",
                          columns->path);
     }
     return status;

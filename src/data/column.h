@@ -8,15 +8,21 @@
 
 enum column_use { COLUMN_FEATURE, COLUMN_LABEL, COLUMN_IGNORED };
 
+/* A cell of the first row and where it starts. */
+struct cell {
+    char *text;
+    size_t line, column;
+};
+
 /* Zero-initialise, set path and options, fill cells and count from the first row. */
 struct columns {
     const char *path;                           /* for messages; borrowed */
     const struct deepsad_read_options *options; /* borrowed */
     size_t count;
-    char **cells;    /* (count) of the first row: names, or values without a header */
-    bool header;     /* some cell of the first row is not a value */
-    char *uses;      /* (count) enum column_use */
-    size_t features; /* columns of that use */
+    struct cell *cells; /* (count) of the first row: names, or values without a header */
+    bool header;        /* some cell of the first row is not a value */
+    char *uses;         /* (count) enum column_use */
+    size_t features;    /* columns of that use */
 };
 
 void columns_done(struct columns *columns);

@@ -25,18 +25,19 @@ static int keep_cell(struct csv *csv, const struct field *field, size_t *capacit
 {
     if (csv->columns.count == *capacity) {
         size_t more = *capacity == 0 ? 16 : 2 * *capacity;
-        char **cells = reallocarray(csv->columns.cells, more, sizeof *cells);
+        struct cell *cells = reallocarray(csv->columns.cells, more, sizeof *cells);
         if (cells == NULL) {
             return error_no_memory(error, csv->columns.path);
         }
         csv->columns.cells = cells;
         *capacity = more;
     }
-    csv->columns.cells[csv->columns.count] = strndup(field->text, field->length);
-    if (csv->columns.cells[csv->columns.count] == NULL) {
+    char *text = strndup(field->text, field->length);
+    if (text == NULL) {
         return error_no_memory(error, csv->columns.path);
     }
-    csv->columns.count++;
+    csv->columns.cells[csv->columns.count++] =
+        (struct cell){text, field->line, field->column};
     return DEEPSAD_OK;
 }
 
@@ -44,7 +45,7 @@ static int keep_cell(struct csv *csv, const struct field *field, size_t *capacit
 static int check_separator(const struct csv *csv, const struct field *only,
                            struct deepsad_error *error)
 {
-    const char *text = csv->columns.cells[0];
+    const char *text = csv->columns.cells[0].text;
     size_t at = strcspn(text, ";\t|");
     if (csv->columns.count > 1 || text[at] == '\0') {
         return DEEPSAD_OK;
@@ -155,14 +156,16 @@ static int read_row(struct csv *csv, float *x, signed char *label,
     return DEEPSAD_OK;
 }
 
-/* Where there is no header the first row's cells are data; its line is the file's first
- * that is not empty, told as 1. */
+/* Where there is no header the first row's cells are data. */
 static int read_cells_of_first_row(struct csv *csv, struct deepsad_error *error)
 {
     float *x = csv->data.x;
     for (size_t j = 0; j < csv->columns.count; j++) {
-        char *cell = csv->columns.cells[j];
-        struct field field = {cell, strlen(cell), false, 1, j + 1};
+        const struct cell *cell = &csv->columns.cells[j];
+        struct field field = {.text = cell->text,
+                              .length = strlen(cell->text),
+                              .line = cell->line,
+                              .column = cell->column};
         int status = read_cell(csv, j, &field, x, csv->data.labels, error);
         if (status != DEEPSAD_OK) {
             return status;
