@@ -159,6 +159,7 @@ static void the_log_loss_draws_normals_in_and_pushes_anomalies_out(void **state)
     struct example example;
     init_example(&example);
     example.options = log_options();
+    example.options.learning_rate = 1e-2F;
     struct network *network = new_network(false, false);
     assert_int_equal(fit(network, &example, 1, NULL, NULL), DEEPSAD_OK);
     assert_true(mean_distance(network, &example, ROWS - 20, ROWS) >
