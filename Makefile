@@ -50,7 +50,7 @@ SERVER_SOURCES = $(wildcard src/http/*.c src/api/*.c)
 TOOL_SOURCES = $(wildcard src/tool/*.c)
 DAEMON_SOURCES = $(wildcard src/daemon/*.c)
 # What unit tests may reach of the two programs: all but their main().
-TESTED_SOURCES = $(filter-out %/main.c,$(TOOL_SOURCES) $(DAEMON_SOURCES))
+TESTED_SOURCES = $(filter-out %/main.c %/deepsad.c %/deepsadd.c,$(TOOL_SOURCES) $(DAEMON_SOURCES))
 UNIT_SOURCES = $(wildcard tests/unit/test_*.c)
 FUZZ_SOURCES = $(wildcard tests/fuzz/fuzz_*.c)
 C_FILES = $(wildcard include/*.h src/*/*.[ch] tests/*.h tests/*/*.[ch])

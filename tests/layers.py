@@ -11,9 +11,9 @@ BELOW = {  # folder: the folders it may include besides itself
     "data": ["base", "nn"],
     "model": ["base", "nn", "data"],
     "http": ["base"],
-    "api": ["base", "model", "http"],
-    "tool": ["base"],
-    "daemon": ["base", "model", "http", "api"],
+    "api": ["base", "nn", "data", "model", "http"],
+    "tool": ["base", "nn", "data", "model"],
+    "daemon": ["base", "nn", "data", "model", "http", "api"],
 }
 DOORS = {  # system header: where alone it may be included
     "cblas.h": r"src/nn/matrix\.c",

@@ -1,0 +1,71 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# What `make run` does after the build: trains on Fashion-MNIST once, then serves that model
+# and the shipped one, and prints commands to try. PORT chooses the port.
+set -eu
+cd "$(dirname "$0")/.."
+
+images=/usr/share/datasets/fashion-mnist
+run=build/run
+models=$run/models
+fashion=$models/fashion-mnist
+mkdir -p "$models" "$run/state"
+[ -e "$models/shuttle" ] || cp -R models/shuttle "$models/shuttle"
+
+# T-shirts are normal. Of the other nine classes a few rows are labelled anomalous: 5 % of
+# all training rows.
+if ! build/deepsad inspect "$fashion" >/dev/null 2>&1; then
+    echo "Training on Fashion-MNIST: class 0 is normal, 5 % of the rows are labelled anomalies."
+    build/deepsad train "$images/train-images-idx3-ubyte.gz" \
+        --labels "$images/train-labels-idx1-ubyte.gz" --normal-class 0 \
+        --labeled-anomalies 0.05 --out "$fashion"
+    echo "Evaluating on the 10,000 test images:"
+    build/deepsad evaluate "$fashion" "$images/t10k-images-idx3-ubyte.gz" \
+        --labels "$images/t10k-labels-idx1-ubyte.gz" --normal-class 0 >"$run/evaluation.txt"
+    # Two test images as a request: an ankle boot (the first) and a T-shirt (number 19).
+    for image in 0 19; do
+        zcat "$images/t10k-images-idx3-ubyte.gz" | tail -c +$((17 + 784 * image)) |
+            head -c 784 | od -An -v -tu1 |
+            awk '{ for (i = 1; i <= NF; i++) printf "%s%.4g", n++ ? "," : "[", $i / 255 }
+                 END { print "]" }'
+    done | paste -s -d , | sed 's/.*/{"ids": ["ankle-boot", "t-shirt"], "samples": [&]}/' \
+        >"$run/images.json"
+fi
+cat "$run/evaluation.txt"
+
+port=${PORT:-8080}
+while curl -s -o /dev/null "http://127.0.0.1:$port/"; do
+    echo "port $port is taken, trying the next"
+    port=$((port + 1))
+done
+build/deepsadd --listen "127.0.0.1:$port" --models "$models" --state "$run/state" &
+daemon=$!
+trap 'kill -TERM $daemon 2>/dev/null; wait $daemon; exit 0' INT TERM
+until curl -s -f -o /dev/null "http://127.0.0.1:$port/v2/health/ready"; do
+    kill -0 "$daemon" 2>/dev/null || exit 1
+    sleep 0.02
+done
+url=http://127.0.0.1:$port
+cat <<END
+
+Serving. Paste these into another terminal; Ctrl-C here stops.
+
+    curl -s $url/v1/models
+
+    # two readings of the space shuttle's sensors: a usual one, a rare one
+    curl -s $url/v1/models/shuttle/score -H 'Content-Type: application/json' \\
+        -d '{"samples": [[50,0,82,0,52,-5,32,30,0], [55,0,92,-3,54,2,38,38,2]]}'
+
+    # the same as CSV
+    printf '50,0,82,0,52,-5,32,30,0\n' | curl -s $url/v1/models/shuttle/score \\
+        -H 'Content-Type: text/csv' --data-binary @-
+
+    # an ankle boot and a T-shirt, for a model that knows T-shirts as normal
+    curl -s $url/v1/models/fashion-mnist/score -H 'Content-Type: application/json' \\
+        -d @$run/images.json
+
+    curl -s $url/v1/models/shuttle
+    curl -s $url/metrics
+
+END
+wait "$daemon"
