@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two kernels for one sum: 16 rows as the lanes of a vector, one sample after the other,
- * where there are rows enough; 16 samples as the lanes, one row, where there are not. In
- * both each squared distance is summed in the order of the member's features, and the
- * members' shares are summed in the same order, so that a row's score is the same bits
- * either way.
+ * Two kernels for one sum: a vector's width of rows as the lanes, one sample after the
+ * other, where there are rows enough; the samples as the lanes, one row, where there are
+ * not. In both each squared distance is summed in the order of the member's features, and
+ * the members' shares are summed in the same order, so that a row's score is the same
+ * bits either way.
  */
 #include "nn/neighbours.h"
 
@@ -19,16 +19,19 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { LANES = NEIGHBOURS_SAMPLES };
-typedef float vector __attribute__((vector_size(LANES * sizeof(float))));
-typedef int32_t mask __attribute__((vector_size(LANES * sizeof(float))));
-
 enum {
-    /* Rows with more features than this are scored one by one: 16 of them, transposed, no
-     * longer fit the stack of a thread (64 KiB here). */
-    TRANSPOSED_FEATURES = 1024,
-    /* From this many rows on, a block of 16 lanes that are not all used is worth it. */
-    BLOCK_ROWS_MIN = 6,
+    SAMPLES = NEIGHBOURS_SAMPLES,
+    LANES_MAX = 16, /* of the widest vectors */
+    /* Rows with more features than this are scored one by one: a block of them no longer
+     * fits the stack of a thread (64 KiB here). */
+    BLOCK_FEATURES = 1024,
+    /* A block with fewer rows than this part of its lanes costs more than its rows one by
+     * one. */
+    BLOCK_SHARE = 3,
+    /* Shares are summed in so many partial sums, member i in sum i mod 16, those
+     * pairwise.
+     */
+    PARTIAL_SUMS = 16,
 };
 
 #define SCALE_FLOOR 1e-12
@@ -38,11 +41,11 @@ enum {
 int neighbours_new(struct neighbours **out, size_t features, size_t members,
                    size_t total_features, struct deepsad_error *error)
 {
-    const size_t limit = SIZE_MAX / 8 / (LANES * sizeof(float));
+    const size_t limit = SIZE_MAX / 8 / (SAMPLES * sizeof(float));
     if (members > limit || total_features > limit) {
         return error_no_memory(error, "nearest neighbours");
     }
-    size_t padded = (members + LANES - 1) / LANES * LANES;
+    size_t padded = (members + PARTIAL_SUMS - 1) / PARTIAL_SUMS * PARTIAL_SUMS;
     struct neighbours *n = calloc(1, sizeof *n);
     if (n == NULL) {
         return error_no_memory(error, "nearest neighbours");
@@ -51,9 +54,9 @@ int neighbours_new(struct neighbours **out, size_t features, size_t members,
     n->members = members;
     n->member_features = calloc(members + 1, sizeof *n->member_features);
     n->feature_index = calloc(total_features + 1, sizeof *n->feature_index);
-    size_t sample_bytes = (total_features + 1) * LANES * sizeof *n->samples;
+    size_t sample_bytes = (total_features + 1) * SAMPLES * sizeof *n->samples;
     n->samples = aligned_alloc(SIMD_ALIGN, sample_bytes);
-    size_t scale_bytes = (padded + LANES) * sizeof *n->inverse_scale;
+    size_t scale_bytes = (padded + PARTIAL_SUMS) * sizeof *n->inverse_scale;
     n->inverse_scale = aligned_alloc(SIMD_ALIGN, scale_bytes);
     if (n->member_features == NULL || n->feature_index == NULL || n->samples == NULL ||
         n->inverse_scale == NULL) {
@@ -79,18 +82,11 @@ void neighbours_free(struct neighbours *neighbours)
 
 /* ---- Kernels ---- */
 
-/* Smaller of each lane; b where a is NaN. */
-INLINE void lower(vector *b, const vector *a)
-{
-    mask less = *a < *b;
-    *b = (vector)(((mask)*a & less) | ((mask)*b & ~less));
-}
-
 /* Where the members' data stand, as a loop goes from one to the next. */
 struct member {
     const uint32_t *features; /* (count) */
     size_t count;
-    const float *samples; /* (count, LANES) */
+    const float *samples; /* (count, SAMPLES) */
 };
 
 INLINE struct member first_member(const struct neighbours *n)
@@ -102,163 +98,127 @@ INLINE struct member next_member(const struct neighbours *n, struct member membe
                                  size_t next)
 {
     member.features += member.count;
-    member.samples += member.count * LANES;
+    member.samples += member.count * SAMPLES;
     member.count = n->member_features[next];
     return member;
 }
 
-enum { ABREAST = 4 }; /* samples at a time: as many independent sums */
-
-/* Squared distances of 16 rows to the nearest sample of the member; rows (features,
- * LANES). At most FLT_MAX, never NaN. */
-INLINE void nearest_of_rows(vector *nearest, struct member member, const vector *rows)
+INLINE float add_up(const float partial[static PARTIAL_SUMS])
 {
-    vector best = (vector){0} + FLT_MAX;
-    for (size_t s = 0; s < LANES; s += ABREAST) {
-        vector sum[ABREAST] = {{0}};
-        for (size_t k = 0; k < member.count; k++) {
-            vector x = rows[member.features[k]];
-            const float *samples = member.samples + k * LANES + s;
-            for (size_t a = 0; a < ABREAST; a++) {
-                vector d = x - samples[a];
-                sum[a] += d * d;
-            }
-        }
-        for (size_t a = 0; a < ABREAST; a++) {
-            lower(&best, &sum[a]);
-        }
-    }
-    *nearest = best;
-}
-
-/* The same for one row, whose samples are the lanes. */
-INLINE float nearest_of_row(struct member member, const float *row)
-{
-    vector sum = {0};
-    for (size_t k = 0; k < member.count; k++) {
-        vector d =
-            row[member.features[k]] - *(const vector *)(member.samples + k * LANES);
-        sum += d * d;
-    }
-    vector best = (vector){0} + FLT_MAX;
-    lower(&best, &sum);
-    vector half = __builtin_shufflevector(best, best, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1,
-                                          2, 3, 4, 5, 6, 7);
-    lower(&best, &half);
-    half = __builtin_shufflevector(best, best, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8,
-                                   9, 10, 11);
-    lower(&best, &half);
-    half = __builtin_shufflevector(best, best, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14,
-                                   15, 12, 13);
-    lower(&best, &half);
-    half = __builtin_shufflevector(best, best, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13,
-                                   12, 15, 14);
-    lower(&best, &half);
-    return best[0];
-}
-
-INLINE void square_root(vector *v)
-{
-    float lanes[LANES];
-    memcpy(lanes, v, sizeof lanes);
-#pragma omp simd
-    for (size_t i = 0; i < LANES; i++) {
-        lanes[i] = sqrtf(lanes[i]);
-    }
-    memcpy(v, lanes, sizeof lanes);
-}
-
-/* v / (1 + v), v = distance x inverse scale: a member's share of the score. */
-INLINE void share(vector *squared, const vector *inverse_scale)
-{
-    square_root(squared);
-    vector v = *squared * *inverse_scale;
-    *squared = v / (1 + v);
-}
-
-/* Shares are summed in 16 partial sums, member i in sum i mod 16, and those pairwise. */
-INLINE float add_up(const float partial[static LANES], size_t members)
-{
-    float sum[LANES];
+    float sum[PARTIAL_SUMS];
     memcpy(sum, partial, sizeof sum);
-    for (size_t width = LANES / 2; width > 0; width /= 2) {
+    for (size_t width = PARTIAL_SUMS / 2; width > 0; width /= 2) {
         for (size_t i = 0; i < width; i++) {
             sum[i] += sum[i + width];
         }
     }
-    return sum[0] / (float)members;
+    return sum[0];
 }
 
-SIMD_CLONES
-static void score_row(const struct neighbours *n, float *score, const float *row)
+typedef float half __attribute__((vector_size(8 * sizeof(float))));
+typedef int32_t half_mask __attribute__((vector_size(8 * sizeof(float))));
+typedef float quarter __attribute__((vector_size(4 * sizeof(float))));
+typedef int32_t quarter_mask __attribute__((vector_size(4 * sizeof(float))));
+
+/* Smaller of each lane. */
+INLINE void lower_half(half *b, const half *a)
 {
-    _Alignas(SIMD_ALIGN) float squared[LANES] = {0};
-    vector partial = {0};
-    struct member member = first_member(n);
-    for (size_t i = 0; i < n->members; member = next_member(n, member, i)) {
-        squared[i % LANES] = nearest_of_row(member, row);
-        i++;
-        if (i % LANES == 0 || i == n->members) {
-            /* lanes past the last member: inverse scale 0, share 0 */
-            vector shares = *(const vector *)squared;
-            share(&shares, (const vector *)(n->inverse_scale + (i - 1) / LANES * LANES));
-            partial += shares;
-        }
-    }
-    *score = add_up((const float *)&partial, n->members);
+    half_mask less = *a < *b;
+    *b = (half)(((half_mask)*a & less) | ((half_mask)*b & ~less));
 }
 
-/* 16 rows, of which `count` scores are wanted. */
-SIMD_CLONES
-static void score_block(const struct neighbours *n, float *score, const vector *rows,
-                        size_t count)
+INLINE void lower_quarter(quarter *b, const quarter *a)
 {
-    vector partial[LANES] = {{0}};
-    struct member member = first_member(n);
-    for (size_t i = 0; i < n->members; member = next_member(n, member, i)) {
-        vector squared;
-        nearest_of_rows(&squared, member, rows);
-        vector inverse_scale = (vector){0} + n->inverse_scale[i];
-        share(&squared, &inverse_scale);
-        partial[i % LANES] += squared;
-        i++;
-    }
-    for (size_t width = LANES / 2; width > 0; width /= 2) {
-        for (size_t i = 0; i < width; i++) {
-            partial[i] += partial[i + width];
-        }
-    }
-    partial[0] /= (float)n->members;
-    memcpy(score, &partial[0], count * sizeof *score);
+    quarter_mask less = *a < *b;
+    *b = (quarter)(((quarter_mask)*a & less) | ((quarter_mask)*b & ~less));
 }
 
-/* sums (members) += distances of the block's first `count` rows. */
-SIMD_CLONES
-static void add_distances(const struct neighbours *n, double *sums, const vector *rows,
-                          size_t count)
+/* Lane i of `least`: the smallest lane of q[i]. */
+INLINE void least_of_four(quarter *least, const quarter q[static 4])
 {
-    struct member member = first_member(n);
-    for (size_t i = 0; i < n->members; member = next_member(n, member, i)) {
-        vector distance;
-        nearest_of_rows(&distance, member, rows);
-        square_root(&distance);
-        for (size_t r = 0; r < count; r++) {
-            sums[i] += (double)distance[r];
-        }
-        i++;
-    }
+    quarter ab = __builtin_shufflevector(q[0], q[1], 0, 4, 1, 5);
+    quarter ab_upper = __builtin_shufflevector(q[0], q[1], 2, 6, 3, 7);
+    quarter cd = __builtin_shufflevector(q[2], q[3], 0, 4, 1, 5);
+    quarter cd_upper = __builtin_shufflevector(q[2], q[3], 2, 6, 3, 7);
+    lower_quarter(&ab, &ab_upper);
+    lower_quarter(&cd, &cd_upper);
+    quarter lower = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+    quarter upper = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+    lower_quarter(&lower, &upper);
+    *least = lower;
 }
 
-/* out (features, LANES) of `count` rows z[index[.]], or z from its start without index;
+#define NAME(x) x##_baseline
+#define TARGET
+#define FLOATS 4
+#define ABREAST 8
+#include "nn/neighbours_kernel.inc"
+
+#if SIMD_X86
+#define NAME(x) x##_avx2
+#define TARGET SIMD_TARGET_AVX2
+#define FLOATS 8
+#define ABREAST 8
+#include "nn/neighbours_kernel.inc"
+
+#define NAME(x) x##_avx512
+#define TARGET SIMD_TARGET_AVX512
+#define FLOATS 16
+#define ABREAST 4
+#include "nn/neighbours_kernel.inc"
+#endif
+
+/* The kernels of one instruction set. */
+struct kernel {
+    size_t floats; /* rows of a block */
+    void (*score_row)(const struct neighbours *, float *score, const float *row);
+    void (*score_block)(const struct neighbours *, float *score, const float *rows,
+                        size_t count);
+    void (*add_distances)(const struct neighbours *, double *sums, const float *rows,
+                          size_t count);
+};
+
+static const struct kernel kernels[] = {
+    [SIMD_BASELINE] = {4, score_row_baseline, score_block_baseline,
+                       add_distances_baseline},
+#if SIMD_X86
+    [SIMD_AVX2] = {8, score_row_avx2, score_block_avx2, add_distances_avx2},
+    [SIMD_AVX512] = {16, score_row_avx512, score_block_avx512, add_distances_avx512},
+#endif
+};
+
+/* out (features, lanes) of `count` rows z[index[.]], or z from its start without index;
  * the lanes past them repeat the last. */
-static void transpose(float *out, const float *z, const size_t *index, size_t count,
-                      size_t features)
+static void transpose(float *out, size_t lanes, const float *z, const size_t *index,
+                      size_t count, size_t features)
 {
-    for (size_t r = 0; r < LANES; r++) {
+    for (size_t r = 0; r < lanes; r++) {
         size_t i = r < count ? r : count - 1;
         const float *row = z + (index != NULL ? index[i] : i) * features;
         for (size_t j = 0; j < features; j++) {
-            out[j * LANES + r] = row[j];
+            out[j * lanes + r] = row[j];
+        }
+    }
+}
+
+void neighbours_score_level(const struct neighbours *neighbours, float *score,
+                            const float *z, size_t rows, enum simd_level level)
+{
+    const struct kernel *kernel = &kernels[level];
+    size_t lanes = kernel->floats;
+    size_t features = neighbours->features;
+    _Alignas(SIMD_ALIGN) float block[BLOCK_FEATURES * LANES_MAX];
+    for (size_t done = 0; done < rows;) {
+        size_t left = rows - done;
+        const float *x = z + done * features;
+        if (features > BLOCK_FEATURES || left < lanes / BLOCK_SHARE) {
+            kernel->score_row(neighbours, score + done, x);
+            done++;
+        } else {
+            size_t count = left < lanes ? left : lanes;
+            transpose(block, lanes, x, NULL, count, features);
+            kernel->score_block(neighbours, score + done, block, count);
+            done += count;
         }
     }
 }
@@ -266,21 +226,7 @@ static void transpose(float *out, const float *z, const size_t *index, size_t co
 void neighbours_score(const struct neighbours *neighbours, float *score, const float *z,
                       size_t rows)
 {
-    size_t features = neighbours->features;
-    _Alignas(SIMD_ALIGN) float block[TRANSPOSED_FEATURES * LANES];
-    for (size_t done = 0; done < rows;) {
-        size_t left = rows - done;
-        const float *x = z + done * features;
-        if (features > TRANSPOSED_FEATURES || left < BLOCK_ROWS_MIN) {
-            score_row(neighbours, score + done, x);
-            done++;
-        } else {
-            size_t count = left < LANES ? left : LANES;
-            transpose(block, x, NULL, count, features);
-            score_block(neighbours, score + done, (const vector *)block, count);
-            done += count;
-        }
-    }
+    neighbours_score_level(neighbours, score, z, rows, simd_level());
 }
 
 /* ---- Fitting ---- */
@@ -341,9 +287,10 @@ static void draw_features(uint32_t *out, size_t m, struct pool *pool, struct rng
 }
 
 /* Distinct rows as long as there are any, then from the start again. */
-static void draw_rows(size_t out[static LANES], const struct pool *pool, struct rng *rng)
+static void draw_rows(size_t out[static SAMPLES], const struct pool *pool,
+                      struct rng *rng)
 {
-    for (size_t s = 0; s < LANES; s++) {
+    for (size_t s = 0; s < SAMPLES; s++) {
         bool distinct = false;
         while (!distinct) {
             out[s] = pool->kept[rng_below(rng, pool->kept_count)];
@@ -366,38 +313,40 @@ static void draw_members(struct neighbours *n, uint32_t *drawn, struct pool *poo
         struct rng rng;
         rng_init(&rng, seed, pass * n->members + i);
         size_t m = features_of_member(i, pool->active_count);
-        size_t rows[LANES];
+        size_t rows[SAMPLES];
         draw_features(features, m, pool, &rng);
         draw_rows(rows, pool, &rng);
         n->member_features[i] = (uint32_t)m;
-        for (size_t s = 0; s < LANES; s++) {
+        for (size_t s = 0; s < SAMPLES; s++) {
             drawn[rows[s]] += s < pool->kept_count;
             for (size_t k = 0; k < m; k++) {
-                samples[k * LANES + s] = pool->z[rows[s] * pool->features + features[k]];
+                samples[k * SAMPLES + s] =
+                    pool->z[rows[s] * pool->features + features[k]];
             }
         }
         features += m;
-        samples += m * LANES;
+        samples += m * SAMPLES;
     }
 }
 
 /* Evenly spaced rows of those kept: u_i is the mean of their distances. block (features,
- * LANES) and sums (members) are scratch. */
+ * LANES_MAX) and sums (members) are scratch. */
 static void set_scales(struct neighbours *n, const struct pool *pool, size_t scale_rows,
                        float *block, double *sums)
 {
+    const struct kernel *kernel = &kernels[simd_level()];
     size_t count = pool->kept_count;
     count = scale_rows > 0 && scale_rows < count ? scale_rows : count;
+    double step = (double)pool->kept_count / (double)count;
     memset(sums, 0, n->members * sizeof *sums);
     for (size_t done = 0; done < count;) {
-        size_t index[LANES];
-        size_t lanes = 0;
-        for (; lanes < LANES && done < count; done++) {
-            index[lanes++] = pool->kept[(size_t)((double)done * (double)pool->kept_count /
-                                                 (double)count)];
+        size_t index[LANES_MAX];
+        size_t filled = 0;
+        for (; filled < kernel->floats && done < count; done++) {
+            index[filled++] = pool->kept[(size_t)((double)done * step)];
         }
-        transpose(block, pool->z, index, lanes, pool->features);
-        add_distances(n, sums, (const vector *)block, lanes);
+        transpose(block, kernel->floats, pool->z, index, filled, pool->features);
+        kernel->add_distances(n, sums, block, filled);
     }
     for (size_t i = 0; i < n->members; i++) {
         n->inverse_scale[i] = (float)(1 / (sums[i] / (double)count + SCALE_FLOOR));
@@ -511,11 +460,11 @@ int neighbours_fit(struct neighbours **out, float *out_of_bag, const float *z,
     struct pool pool = {.z = z, .rows = rows, .features = features};
     pool.kept = calloc(rows, sizeof *pool.kept);
     pool.active = calloc(features, sizeof *pool.active);
-    struct scratch scratch = {.scores = calloc(rows, 2 * sizeof(float)),
-                              .drawn = calloc(rows, sizeof(uint32_t)),
-                              .sums = calloc(options->members, sizeof(double)),
-                              .block =
-                                  aligned_alloc(SIMD_ALIGN, features * sizeof(vector))};
+    struct scratch scratch = {
+        .scores = calloc(rows, 2 * sizeof(float)),
+        .drawn = calloc(rows, sizeof(uint32_t)),
+        .sums = calloc(options->members, sizeof(double)),
+        .block = aligned_alloc(SIMD_ALIGN, features * LANES_MAX * sizeof(float))};
     if (pool.kept == NULL || pool.active == NULL || scratch.scores == NULL ||
         scratch.drawn == NULL || scratch.sums == NULL || scratch.block == NULL) {
         status = error_no_memory(error, "fitting nearest neighbours");

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/simd.h"
 
 enum { NEIGHBOURS_SAMPLES = 16 };
 
@@ -48,8 +49,13 @@ int neighbours_new(struct neighbours **out, size_t features, size_t members,
                    size_t total_features, struct deepsad_error *error);
 void neighbours_free(struct neighbours *neighbours);
 
-/* score (rows) of z (rows, features). Allocates nothing. */
+/* score (rows) of z (rows, features), in [0, 1], for any floats. Allocates nothing. A
+ * row's score is the same bits alone and in any batch. */
 void neighbours_score(const struct neighbours *neighbours, float *score, const float *z,
                       size_t rows);
+
+/* The same by the kernel of one instruction set, which the machine must have. */
+void neighbours_score_level(const struct neighbours *neighbours, float *score,
+                            const float *z, size_t rows, enum simd_level level);
 
 #endif

@@ -103,7 +103,7 @@ static void scores_agree_with_the_formula(void **state)
     }
 }
 
-static void a_row_scores_the_same_bits_in_any_batch(void **state)
+static void every_kernel_gives_a_row_the_same_bits_in_any_batch(void **state)
 {
     (void)state;
     enum { ROWS = 70 };
@@ -111,10 +111,14 @@ static void a_row_scores_the_same_bits_in_any_batch(void **state)
         float *z = draw_rows(ROWS, features, features);
         struct neighbours *n = fit(NULL, z, ROWS, features);
         float all[ROWS], some[ROWS];
-        neighbours_score(n, all, z, ROWS);
-        for (size_t batch = 1; batch <= 35; batch++) {
-            neighbours_score(n, some, z + batch * features, batch);
-            assert_memory_equal(some, all + batch, batch * sizeof *some);
+        for (int level = SIMD_BASELINE; level <= (int)simd_level(); level++) {
+            enum simd_level l = (enum simd_level)level;
+            neighbours_score_level(n, all, z, ROWS, l);
+            assert_near_floor(all[9], score_of(n, z + 9 * features), 2e-6, 1e-6);
+            for (size_t batch = 1; batch <= 35; batch++) {
+                neighbours_score_level(n, some, z + batch * features, batch, l);
+                assert_memory_equal(some, all + batch, batch * sizeof *some);
+            }
         }
         neighbours_free(n);
         free(z);
@@ -330,9 +334,11 @@ static void extreme_values_never_give_nan(void **state)
             for (size_t i = 0; i < batch * 6; i++) {
                 rows[i] = extreme[(i + i / 6) % 6];
             }
-            neighbours_score(n, score, rows, batch);
-            for (size_t i = 0; i < batch; i++) {
-                assert_true(score[i] > 0.5F && score[i] <= 1);
+            for (int level = SIMD_BASELINE; level <= (int)simd_level(); level++) {
+                neighbours_score_level(n, score, rows, batch, (enum simd_level)level);
+                for (size_t i = 0; i < batch; i++) {
+                    assert_true(score[i] > 0.5F && score[i] <= 1);
+                }
             }
         }
         neighbours_free(n);
@@ -407,7 +413,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scores_agree_with_the_formula),
-        cmocka_unit_test(a_row_scores_the_same_bits_in_any_batch),
+        cmocka_unit_test(every_kernel_gives_a_row_the_same_bits_in_any_batch),
         cmocka_unit_test(members_draw_the_numbers_of_features_that_the_formula_says),
         cmocka_unit_test(samples_are_distinct_rows),
         cmocka_unit_test(scales_are_mean_distances_of_the_rows_kept),
