@@ -151,7 +151,7 @@ INLINE void least_of_four(quarter *least, const quarter q[static 4])
 #define NAME(x) x##_baseline
 #define TARGET
 #define FLOATS 4
-#define ABREAST 8
+#define ABREAST 4
 #include "nn/neighbours_kernel.inc"
 
 #if SIMD_X86
