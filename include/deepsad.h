@@ -133,7 +133,8 @@ struct deepsad_progress {
                           "calibrate" */
     size_t member, members; /* which network of the ensemble, from 0 */
     size_t step,
-        steps;       /* within the phase and member: epochs where the recipe has epochs */
+        steps;       /* within the phase and member */
+    bool epochs;     /* the steps are epochs; else batches, or whatever the phase does */
     double loss;     /* NaN where the phase has none */
     double fraction; /* of the whole training, 0..1 */
     double seconds_left; /* estimate; NaN at the start */

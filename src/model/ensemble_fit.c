@@ -201,6 +201,7 @@ static int pretrain(struct network *encoder, const struct ensemble *ensemble,
     monitor_phase_start(&phase, training->monitor, "pretrain", k,
                         ensemble->form.member_count,
                         training_work(options, data->count, autoencoder->param_count));
+    phase.epochs = options->epochs > 0;
     status =
         trainer_fit_autoencoder(autoencoder, data, options, rng, &phase.watch, error);
     if (status == DEEPSAD_OK) {
@@ -236,6 +237,7 @@ static int fit_network(struct ensemble *ensemble, struct ensemble_member *member
     monitor_phase_start(
         &phase, training->monitor, "train", k, ensemble->form.member_count,
         training_work(options, data->count, member->network->param_count));
+    phase.epochs = options->epochs > 0;
     status = trainer_fit_deepsad(member->network, member->center, data, options, &rng,
                                  &phase.watch, error);
     if (status == DEEPSAD_OK) {

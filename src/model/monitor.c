@@ -81,6 +81,7 @@ static void on_progress(void *closure, size_t done, size_t total, double loss)
     monitor->last.step = done;
     monitor->last.steps = total;
     monitor->last.loss = loss;
+    monitor->last.epochs = phase->epochs;
     call(monitor);
     pthread_mutex_unlock(&monitor->mutex);
 }

@@ -27,6 +27,7 @@ struct monitor_phase {
     size_t member, members;
     double work;
     double reported;            /* of `work` */
+    bool epochs;                /* its steps are epochs; false after the start */
     struct trainer_watch watch; /* to be handed to a trainer */
 };
 void monitor_phase_start(struct monitor_phase *phase, struct monitor *monitor,
