@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tool/reading.h"
+
+int reading_read(struct deepsad_dataset *out, const struct reading *reading,
+                 const char *path, struct deepsad_error *error)
+{
+    struct deepsad_read_options options = {
+        .label_column = reading->label_column,
+        .label_map = reading->label_map,
+        .ignore = reading->ignore.items,
+        .labels = reading->labels,
+        .normal_class = reading->normal_class,
+        .anomaly_classes = reading->anomaly_classes.items,
+    };
+    return deepsad_dataset_read(out, path, &options, error);
+}
+
+struct reading_counts reading_count(const struct deepsad_dataset *dataset)
+{
+    struct reading_counts counts = {0};
+    for (size_t i = 0; i < dataset->rows; i++) {
+        counts.unlabeled += dataset->labels[i] == 0;
+        counts.normal += dataset->labels[i] > 0;
+        counts.anomalous += dataset->labels[i] < 0;
+    }
+    return counts;
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* deepsad score: scores and p-values of rows, as CSV, NPY or JSON lines. */
+#include "tool/score.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/number.h"
+#include "tool/options.h"
+#include "tool/reading.h"
+#include "tool/stop.h"
+#include "tool/terminal.h"
+
+/* Rows scored at once: enough to fill the kernels, little enough to stop soon. */
+enum { SCORE_BATCH = 4096 };
+
+struct score_values {
+    const char *output;
+    double alpha; /* NaN = the model's */
+    struct reading reading;
+    bool json;
+};
+
+static const struct command_option options[] = {
+    {.name = "output",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct score_values, output),
+     .argument = "FILE",
+     .help = "write FILE.csv, or FILE.npy: float32, (rows, 2), score and p-value"},
+    {.name = "alpha",
+     .type = OPTION_NUMBER,
+     .offset = offsetof(struct score_values, alpha),
+     .min = 1e-9,
+     .max = 1,
+     .argument = "R",
+     .help = "false-alarm budget (default: the model's)"},
+    READING_OPTIONS(struct score_values, reading),
+    JSON_OPTION(struct score_values, json),
+    {0},
+};
+
+struct scores {
+    size_t rows, anomalous;
+    float *scores, *p_values; /* (rows) */
+    double alpha;
+};
+
+static void scores_done(struct scores *scores)
+{
+    free(scores->scores);
+    free(scores->p_values);
+}
+
+/* ---- Forms ---- */
+
+static void append_float(struct buffer *out, float value)
+{
+    char *room = buffer_reserve(out, NUMBER_FLOAT_MAX);
+    if (room != NULL) {
+        out->length += number_format_float(room, value);
+    }
+}
+
+static bool is_anomalous(const struct scores *s, size_t row)
+{
+    return (double)s->p_values[row] <= s->alpha;
+}
+
+static void append_csv(struct buffer *out, const struct scores *s, size_t row)
+{
+    if (row == 0) {
+        buffer_append_text(out, "score,p_value,anomalous\n");
+    }
+    append_float(out, s->scores[row]);
+    buffer_append(out, ",", 1);
+    append_float(out, s->p_values[row]);
+    buffer_append(out, is_anomalous(s, row) ? ",1\n" : ",0\n", 3);
+}
+
+/* Numbers and words of our own only: nothing in it needs escaping. */
+static void append_json(struct buffer *out, const struct scores *s, size_t row)
+{
+    buffer_append_text(out, "{\"score\":");
+    append_float(out, s->scores[row]);
+    buffer_append_text(out, ",\"p_value\":");
+    append_float(out, s->p_values[row]);
+    buffer_append_text(out, is_anomalous(s, row) ? ",\"anomalous\":true}\n"
+                                                 : ",\"anomalous\":false}\n");
+}
+
+/* Magic, version 1.0, a header padded with blanks so that the values start at 128. */
+static void append_npy(struct buffer *out, const struct scores *s)
+{
+    enum { NPY_HEADER = 118 };
+    char header[NPY_HEADER + 1];
+    snprintf(header, sizeof header,
+             "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, 2), }", s->rows);
+    buffer_append(out, "\x93NUMPY\x01\x00\x76\x00", 10);
+    buffer_printf(out, "%-*s\n", NPY_HEADER - 1, header);
+    for (size_t i = 0; i < s->rows; i++) {
+        buffer_append(out, &s->scores[i], sizeof(float));
+        buffer_append(out, &s->p_values[i], sizeof(float));
+    }
+}
+
+/* ---- Output ---- */
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), tail = strlen(end);
+    return length > tail && strcmp(text + length - tail, end) == 0;
+}
+
+static int write_file(const struct scores *s, const char *path,
+                      struct deepsad_error *error)
+{
+    struct buffer out = {0};
+    if (ends_with(path, ".npy")) {
+        append_npy(&out, s);
+    } else {
+        for (size_t i = 0; i < s->rows; i++) {
+            append_csv(&out, s, i);
+        }
+    }
+    int status = out.failed ? error_no_memory(error, path)
+                            : file_replace(path, out.data, out.length, error);
+    buffer_done(&out);
+    return status;
+}
+
+static int print_rows(const struct scores *s, bool json)
+{
+    struct buffer out = {0};
+    for (size_t i = 0; i < s->rows && ferror(stdout) == 0; i++) {
+        (json ? append_json : append_csv)(&out, s, i);
+        if ((i + 1) % SCORE_BATCH == 0 || i + 1 == s->rows) {
+            fwrite(out.data, 1, out.length, stdout);
+            out.length = 0;
+        }
+    }
+    bool failed = out.failed;
+    buffer_done(&out);
+    if (failed) {
+        terminal_error("out of memory for the output");
+    }
+    return failed ? EXIT_FAILED : EXIT_GOOD;
+}
+
+static int print_summary(const struct scores *s, const char *path, bool json)
+{
+    if (json) {
+        return terminal_print_json(
+            json_pack("{s:s, s:I, s:I, s:f}", "output", path, "rows", (json_int_t)s->rows,
+                      "anomalous", (json_int_t)s->anomalous, "alpha", s->alpha));
+    }
+    char rows[TERMINAL_COUNT_SIZE], anomalous[TERMINAL_COUNT_SIZE];
+    printf("%s: %s rows, %s anomalous at alpha %g\n", path, terminal_count(rows, s->rows),
+           terminal_count(anomalous, s->anomalous), s->alpha);
+    return EXIT_GOOD;
+}
+
+/* ---- Scoring ---- */
+
+static int score_rows(struct scores *out, const struct deepsad_model *model,
+                      const struct deepsad_dataset *dataset, struct deepsad_error *error)
+{
+    struct deepsad_workspace *workspace = deepsad_workspace_new();
+    out->rows = dataset->rows;
+    out->scores = calloc(dataset->rows + 1, sizeof(float));
+    out->p_values = calloc(dataset->rows + 1, sizeof(float));
+    int status = workspace == NULL || out->scores == NULL || out->p_values == NULL
+                     ? error_no_memory(error, "scores")
+                     : DEEPSAD_OK;
+    for (size_t i = 0; i < dataset->rows && status == DEEPSAD_OK; i += SCORE_BATCH) {
+        size_t rows = dataset->rows - i < SCORE_BATCH ? dataset->rows - i : SCORE_BATCH;
+        status = deepsad_score(model, workspace, out->scores + i, out->p_values + i,
+                               dataset->x + i * dataset->features, rows, error);
+    }
+    deepsad_workspace_free(workspace);
+    for (size_t i = 0; i < out->rows && status == DEEPSAD_OK; i++) {
+        out->anomalous += is_anomalous(out, i);
+    }
+    return status;
+}
+
+static int score_file(struct scores *out, const struct score_values *values,
+                      const char *const operands[2], struct deepsad_error *error)
+{
+    struct deepsad_model *model = NULL;
+    struct deepsad_dataset dataset = {0};
+    int status = deepsad_model_load(&model, operands[0], error);
+    if (status == DEEPSAD_OK) {
+        status = reading_read(&dataset, &values->reading, operands[1], error);
+    }
+    if (status == DEEPSAD_OK) {
+        out->alpha = isnan(values->alpha) ? deepsad_model_alpha(model) : values->alpha;
+        status = deepsad_model_accepts(model, &dataset, error);
+        if (status != DEEPSAD_OK) {
+            error_prefix(error, "%s", operands[1]);
+        }
+    }
+    if (status == DEEPSAD_OK) {
+        double least = deepsad_model_alpha_min(model);
+        if (least > out->alpha) {
+            terminal_warning("no row can be called anomalous: the calibration reaches "
+                             "alpha %.3g at best, and %g is wanted",
+                             least, out->alpha);
+        }
+        status = score_rows(out, model, &dataset, error);
+    }
+    deepsad_dataset_clear(&dataset);
+    deepsad_model_unref(model);
+    return status;
+}
+
+static int score(const struct score_values *values, const char *const operands[2])
+{
+    const char *path = values->output;
+    if (path != NULL && !ends_with(path, ".csv") && !ends_with(path, ".npy")) {
+        terminal_error("--output: \"%s\" ends neither in .csv nor in .npy", path);
+        return EXIT_USAGE;
+    }
+    struct deepsad_error error = {0};
+    struct scores scores = {0};
+    int status = score_file(&scores, values, operands, &error);
+    if (path != NULL && status == DEEPSAD_OK) {
+        stop_catch();
+        status = write_file(&scores, path, &error);
+    }
+    int code = status != DEEPSAD_OK ? terminal_fail(&error)
+               : path != NULL       ? print_summary(&scores, path, values->json)
+                                    : print_rows(&scores, values->json);
+    scores_done(&scores);
+    return code;
+}
+
+static int run(int argc, char **argv)
+{
+    struct score_values values = {.alpha = NAN};
+    const char *operands[2];
+    int code;
+    if (options_parse(&values, operands, &score_command, argc, argv, &code)) {
+        code = score(&values, operands);
+    }
+    options_done(&values, &score_command);
+    return code;
+}
+
+const struct command score_command = {
+    .name = "score",
+    .usage = "MODEL DATA [options]",
+    .summary = "Score each row of DATA: score, conformal p-value, verdict.",
+    .details =
+        "Without --output the rows go to stdout, in the order of DATA, as CSV with the "
+        "header score,p_value,anomalous (1 where p_value <= alpha). With --json one "
+        "object a line: score, p_value, anomalous; together with --output one object: "
+        "output, rows, anomalous, alpha. Labels in DATA are not used.\n"
+        "MODEL is a file, MODELS/NAME (its newest version) or MODELS/NAME/<n>.",
+    .options = options,
+    .operands = 2,
+    .run = run,
+};

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What deepsad train says at its end. */
+#ifndef TOOL_SUMMARY_H
+#define TOOL_SUMMARY_H
+
+#include <stdbool.h>
+
+#include "deepsad.h"
+
+struct summary {
+    const char *directory; /* MODELS/NAME */
+    unsigned version;
+    double seconds; /* of all: reading, training, writing */
+    struct deepsad_model *model;
+};
+
+/* On stdout; returns an exit code. */
+int summary_print(const struct summary *summary, bool json);
+
+#endif

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* deepsad train: from a file of rows to the next version in a model directory. */
+#include "tool/train.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "model/version.h"
+#include "tool/options.h"
+#include "tool/progress.h"
+#include "tool/reading.h"
+#include "tool/selection.h"
+#include "tool/stop.h"
+#include "tool/summary.h"
+#include "tool/terminal.h"
+
+struct train_values {
+    const char *out, *recipe;
+    struct option_list settings;
+    uint64_t seed;
+    size_t threads;
+    struct selection selection;
+    struct reading reading;
+    bool json;
+};
+
+static int show_settings(void)
+{
+    char *help = deepsad_recipe_help();
+    if (help == NULL) {
+        terminal_error("out of memory for the help");
+        return EXIT_FAILED;
+    }
+    printf("Settings for --set KEY=VALUE and for recipe files (YAML, KEY: VALUE):\n\n%s",
+           help);
+    free(help);
+    return EXIT_GOOD;
+}
+
+static const struct command_option options[] = {
+    {.name = "out",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct train_values, out),
+     .argument = "MODELS/NAME",
+     .help = "the model's directory; its next version is written there"},
+    {.name = "recipe",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct train_values, recipe),
+     .argument = "NAME|FILE",
+     .help = "default, reference (the paper), or a YAML file"},
+    {.name = "set",
+     .type = OPTION_LIST,
+     .offset = offsetof(struct train_values, settings),
+     .argument = "KEY=VALUE",
+     .help = "one setting of the recipe (may be repeated)"},
+    {.name = "help-settings",
+     .type = OPTION_SHOW,
+     .show = show_settings,
+     .help = "list the settings of recipes"},
+    {.name = "seed",
+     .type = OPTION_INTEGER,
+     .offset = offsetof(struct train_values, seed),
+     .argument = "N",
+     .help = "same data, recipe and seed: the same model (default: 1)"},
+    {.name = "threads",
+     .type = OPTION_COUNT,
+     .offset = offsetof(struct train_values, threads),
+     .max = 1024,
+     .argument = "N",
+     .help = "threads at most (default: one for each core)"},
+    READING_OPTIONS(struct train_values, reading),
+    SELECTION_OPTIONS(struct train_values, selection, "", ""),
+    JSON_OPTION(struct train_values, json),
+    {0},
+};
+
+/* ---- Before training: whatever would fail after it ---- */
+
+enum { NAME_SHOWN_MAX = 256 };
+
+static int check_name(const char *directory, struct deepsad_error *error)
+{
+    size_t length = strlen(directory);
+    while (length > 0 && directory[length - 1] == '/') {
+        length--;
+    }
+    size_t start = length;
+    while (start > 0 && directory[start - 1] != '/') {
+        start--;
+    }
+    char name[NAME_SHOWN_MAX];
+    snprintf(name, sizeof name, "%.*s", (int)(length - start), directory + start);
+    return version_name_valid(name)
+               ? DEEPSAD_OK
+               : error_set(error, DEEPSAD_INVALID,
+                           "%s: \"%s\" is no name for a model; use a-z, 0-9, _ and -",
+                           directory, name);
+}
+
+/* The nearest directory above that is there already can be written to. */
+static int check_writable(const char *directory, struct deepsad_error *error)
+{
+    char *path = strdup(directory);
+    if (path == NULL) {
+        return error_no_memory(error, "a path");
+    }
+    while (access(path, F_OK) != 0) {
+        char *slash = strrchr(path, '/');
+        if (slash == NULL || slash == path) {
+            strcpy(path, slash == NULL ? "." : "/");
+            break;
+        }
+        *slash = '\0';
+    }
+    int status = access(path, W_OK | X_OK) == 0
+                     ? DEEPSAD_OK
+                     : error_set(error, DEEPSAD_IO,
+                                 "%s: %s cannot be written to; choose another --out",
+                                 directory, path);
+    free(path);
+    return status;
+}
+
+/* ---- Recipe and data ---- */
+
+static int apply_setting(struct deepsad_recipe *recipe, const char *setting,
+                         struct deepsad_error *error)
+{
+    const char *equals = strchr(setting, '=');
+    if (equals == NULL || equals == setting) {
+        return error_set(error, DEEPSAD_INVALID, "--set: expected KEY=VALUE, not \"%s\"",
+                         setting);
+    }
+    char *key = strndup(setting, (size_t)(equals - setting));
+    if (key == NULL) {
+        return error_no_memory(error, "a setting");
+    }
+    int status = deepsad_recipe_set(recipe, key, equals + 1, error);
+    free(key);
+    if (status != DEEPSAD_OK) {
+        error_prefix(error, "--set");
+    }
+    return status;
+}
+
+static int make_recipe(struct deepsad_recipe **out, const struct train_values *values,
+                       struct deepsad_error *error)
+{
+    struct deepsad_recipe *recipe = NULL;
+    int status = deepsad_recipe_new(&recipe, values->recipe, error);
+    for (size_t i = 0; i < values->settings.count && status == DEEPSAD_OK; i++) {
+        status = apply_setting(recipe, values->settings.items[i], error);
+    }
+    if (status != DEEPSAD_OK) {
+        deepsad_recipe_free(recipe);
+        return status;
+    }
+    *out = recipe;
+    return DEEPSAD_OK;
+}
+
+/* Where the labels are the truth, most of them are hidden first. */
+static int read_rows(struct deepsad_dataset *out, const struct train_values *values,
+                     const struct deepsad_split_options *how, const char *path,
+                     struct deepsad_error *error)
+{
+    struct deepsad_dataset dataset = {0};
+    int status = reading_read(&dataset, &values->reading, path, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    if (!selection_given(&values->selection)) {
+        *out = dataset;
+        return DEEPSAD_OK;
+    }
+    status = deepsad_split(out, NULL, &dataset, how, error);
+    if (status != DEEPSAD_OK) {
+        error_prefix(error, "%s", path);
+    }
+    deepsad_dataset_clear(&dataset);
+    return status;
+}
+
+/* ---- Training ---- */
+
+static int train_rows(struct deepsad_model **out, const struct train_values *values,
+                      const struct deepsad_recipe *recipe,
+                      const struct deepsad_split_options *how, const char *path,
+                      struct deepsad_error *error)
+{
+    struct deepsad_dataset dataset = {0};
+    int status = read_rows(&dataset, values, how, path, error);
+    if (status == DEEPSAD_OK) {
+        struct progress progress = progress_new(values->json);
+        struct deepsad_train_options train = {.seed = values->seed,
+                                              .threads = values->threads,
+                                              .progress = progress_report,
+                                              .closure = &progress};
+        stop_catch();
+        status = deepsad_train(out, &dataset, recipe, &train, error);
+        progress_end(&progress);
+        if (status == DEEPSAD_INVALID) {
+            error_prefix(error, "%s", path);
+        }
+    }
+    deepsad_dataset_clear(&dataset);
+    return status;
+}
+
+static int make_version(struct summary *summary, const struct train_values *values,
+                        const struct deepsad_split_options *how, const char *path,
+                        struct deepsad_error *error)
+{
+    struct deepsad_recipe *recipe = NULL;
+    int status = check_name(values->out, error);
+    if (status == DEEPSAD_OK) {
+        status = check_writable(values->out, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = make_recipe(&recipe, values, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = train_rows(&summary->model, values, recipe, how, path, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = deepsad_model_save_version(summary->model, values->out,
+                                            &summary->version, error);
+    }
+    deepsad_recipe_free(recipe);
+    return status;
+}
+
+static int train(const struct train_values *values, const char *path)
+{
+    struct deepsad_split_options how = {.seed = values->seed};
+    if (!selection_resolve(&how, &values->selection, 0)) {
+        return EXIT_USAGE;
+    }
+    double start = clock_monotonic();
+    struct deepsad_error error = {0};
+    struct summary summary = {.directory = values->out};
+    int status = make_version(&summary, values, &how, path, &error);
+    summary.seconds = clock_monotonic() - start;
+    int code;
+    if (status == DEEPSAD_OK) {
+        code = summary_print(&summary, values->json);
+    } else if (status == DEEPSAD_CANCELLED) {
+        terminal_error("cancelled; nothing was written");
+        code = EXIT_FAILED;
+    } else {
+        code = terminal_fail(&error);
+    }
+    deepsad_model_unref(summary.model);
+    return code;
+}
+
+static int run(int argc, char **argv)
+{
+    struct train_values values = {
+        .recipe = "default", .seed = 1, .selection = SELECTION_NONE};
+    const char *path;
+    int code;
+    if (options_parse(&values, &path, &train_command, argc, argv, &code)) {
+        if (values.out == NULL) {
+            terminal_error("train: where to? give --out MODELS/NAME");
+            code = EXIT_USAGE;
+        } else {
+            code = train(&values, path);
+        }
+    }
+    options_done(&values, &train_command);
+    return code;
+}
+
+const struct command train_command = {
+    .name = "train",
+    .usage = "DATA --out MODELS/NAME [options]",
+    .summary = "Train a model and write it as the next version of MODELS/NAME.",
+    .details =
+        "Rows of DATA without a label are unlabeled: mostly normal. With any of "
+        "--labeled-anomalies, --labeled-normals, --pollution the labels of DATA are "
+        "taken "
+        "as the truth and most of them are hidden first, as in the paper (what is not "
+        "given is 0).\n"
+        "Progress goes to stderr; with --json JSON lines go to stdout: progress events, "
+        "and last a summary (event: trained).\n"
+        "Ctrl-C ends it within a batch; nothing is written then.",
+    .options = options,
+    .operands = 1,
+    .run = run,
+};
