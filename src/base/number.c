@@ -177,8 +177,83 @@ static inline float convert(const struct decimal *decimal)
     return convert_exactly(decimal);
 }
 
+/* ---- In, the common case: at most 8 digits before and behind the point ---- */
+
+enum { SHORT_MAX = 24 }; /* bytes such a number and its surroundings are read from */
+
+/* How many of the 8 bytes, from the first (lowest) on, are digits. `x` is the text xor
+ * "00000000", so that digits are 0 to 9. A carry out of a byte of 128 or more reaches
+ * only the bytes behind it. */
+static inline unsigned count_digits(uint64_t x)
+{
+    uint64_t others = ((x + 0x7676767676767676U) | x) & 0x8080808080808080U;
+    return others == 0 ? 8 : (unsigned)__builtin_ctzll(others) / 8;
+}
+
+/* The value of the first `count` (1..8) digits: pairs, then fours, then all eight. */
+static inline uint64_t join_digits(uint64_t x, unsigned count)
+{
+    x <<= 64 - 8 * count;
+    x = x * 10 + (x >> 8);
+    return ((x & 0xFF000000FFU) * 0xF424000000064U +
+            (x >> 16 & 0xFF000000FFU) * 0x271000000001U) >>
+           32;
+}
+
+static inline uint64_t load_digits(const char *text)
+{
+    uint64_t x;
+    memcpy(&x, text, sizeof x);
+    return x ^ 0x3030303030303030U;
+}
+
+/* Without a loop, so without a branch that the number of digits could mislead. NULL: not
+ * that simple. There are SHORT_MAX bytes at `text`. Both integers are exact as doubles,
+ * so is the power of ten, hence one rounding: only at a midpoint itself does rounding
+ * once more to float go astray. */
+static inline const char *parse_short(float *value, const char *text)
+{
+    bool negative = *text == '-';
+    const char *p = text + negative;
+    uint64_t x = load_digits(p);
+    unsigned count = count_digits(x);
+    if (count == 0 || (count > 1 && *p == '0')) {
+        return NULL;
+    }
+    uint64_t w = join_digits(x, count);
+    unsigned fraction = 0;
+    p += count;
+    if (*p == '.') {
+        static const uint32_t tens[] = {1,      10,      100,      1000,     10000,
+                                        100000, 1000000, 10000000, 100000000};
+        x = load_digits(p + 1);
+        fraction = count_digits(x);
+        if (fraction == 0 || (fraction == 8 && count == 8)) {
+            return NULL;
+        }
+        w = w * tens[fraction] + join_digits(x, fraction);
+        p += 1 + fraction;
+    }
+    double d = (double)w / TENS[fraction];
+    uint64_t bits;
+    memcpy(&bits, &d, sizeof bits);
+    if (is_digit(*p) || (*p | 0x20) == 'e' || (bits & 0x1fffffff) == 0x10000000) {
+        return NULL;
+    }
+    *value = (float)(negative ? -d : d);
+    return p;
+}
+
 const char *number_parse_float(float *value, const char *text, const char *end)
 {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (end - text >= SHORT_MAX) {
+        const char *next = parse_short(value, text);
+        if (next != NULL) {
+            return next;
+        }
+    }
+#endif
     struct decimal decimal;
     const char *behind = scan(&decimal, text, end, true);
     if (behind != NULL) {
