@@ -132,13 +132,18 @@ class Daemon:
         if body is not None and not any(k.lower() == "content-type" for k in headers or {}):
             headers = {"Content-Type": "application/json", **(headers or {})}
         own.request(method, path, body=body, headers=headers or {})
-        answer = own.getresponse()
+        answer = self.take(own.getresponse())
+        if connection is None:
+            own.close()
+        return answer
+
+    @staticmethod
+    def take(answer):
+        """The whole of an http.client answer, with .text and .json."""
         answer.text = answer.read().decode("utf-8")
         answer.json = None
         if "json" in answer.headers.get("Content-Type", "") and answer.text:
             answer.json = json.loads(answer.text, parse_constant=refuse_constant)
-        if connection is None:
-            own.close()
         return answer
 
     def raw(self, data, timeout=10, shutdown=False):
