@@ -175,7 +175,7 @@ class Hostile:
 
     # ---- CSV ----
 
-    def csv_text(self, line):
+    def with_line(self, line):
         lines = [",".join(f"{self.random.gauss(0, 9):.5g}" for _ in range(5))
                  for _ in range(self.random.randint(1, 5))]
         lines.insert(self.random.randint(1, len(lines)), line)
@@ -184,14 +184,14 @@ class Hostile:
     def csv_bad_cell(self):
         cell = self.random.choice(["x", "1.2.3", "1e", "0x1", "--1", "inf", "-Infinity", "1e39",
                                    "1 2", "'1'", "\u0661", "=1+1", "true"])
-        return CSV, self.csv_text(f"1,2,{cell},4,5")
+        return CSV, self.with_line(f"1,2,{cell},4,5")
 
     def csv_wrong_width(self):
-        return CSV, self.csv_text(self.random.choice(["1", "1,2", "1,2,3,4", "1,2,3,4,5,6",
+        return CSV, self.with_line(self.random.choice(["1", "1,2", "1,2,3,4", "1,2,3,4,5,6",
                                                       "1;2;3;4;5", ",,,,,,,"]))
 
     def csv_bad_quotes(self):
-        return CSV, self.csv_text(self.random.choice(['"1,2,3,4,5', '1,"2"3,3,4,5',
+        return CSV, self.with_line(self.random.choice(['"1,2,3,4,5', '1,"2"3,3,4,5',
                                                       '1,"2\n",3,4,5', '1,2",3,4,5']))
 
     def csv_bad_header(self):
@@ -199,7 +199,7 @@ class Hostile:
                                         "f0,f1\n1\n", "f0,f1,f2,f3,f4\n"])
 
     def csv_nul(self):
-        return CSV, self.csv_text("1,2,3\x00,4,5")
+        return CSV, self.with_line("1,2,3\x00,4,5")
 
     def csv_bad_utf8(self):
         return CSV, b"f0,f1," + self.random.choice(BAD_UTF8) + b"\n1,2,3\n"
