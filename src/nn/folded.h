@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A network made ready for scoring: BatchNorm's running statistics folded into the
- * weights before it, dense layers and activations only, immutable. Small layers run in a
- * kernel of our own, large ones in BLAS; which, by the measured sizes in folded.c.
+ * weights before it, dense layers and activations only, immutable. All sizes run in the
+ * packed kernel (nn/packed.h, which has the measurements). A row's result is the same
+ * bits alone and in any batch; machines with other instruction sets may differ by 1e-6.
  */
 #ifndef NN_FOLDED_H
 #define NN_FOLDED_H
@@ -14,7 +15,8 @@
 
 struct folded;
 
-/* Eval-mode equivalent of the network. */
+/* Eval-mode equivalent of the network, which may be freed then. DEEPSAD_UNSUPPORTED where
+ * a layer can neither be folded into a dense one nor is one. */
 int folded_from_network(struct folded **out, const struct network *network,
                         struct deepsad_error *error);
 void folded_free(struct folded *folded);
@@ -22,21 +24,24 @@ void folded_free(struct folded *folded);
 size_t folded_inputs(const struct folded *folded);
 size_t folded_outputs(const struct folded *folded);
 
-/* Rows are scored in blocks of at most this many. */
+/* A good number of rows for a caller's own buffers. Calls take any number. */
 enum { FOLDED_BLOCK = 256 };
-/* Floats of scratch that a call needs for up to FOLDED_BLOCK rows. */
+/* Floats of scratch that a call needs, however many rows. */
 size_t folded_scratch(const struct folded *folded);
 
-/* out (rows, outputs) = network(x (rows, inputs)); rows <= FOLDED_BLOCK; scratch is
- * 64-byte aligned. */
+/* out (rows, outputs) = network(x (rows, inputs)); scratch is 64-byte aligned. */
 void folded_forward(const struct folded *folded, float *out, const float *x, size_t rows,
                     float *scratch);
 
-/* distance (rows): |phi(x) - center|^2; center (outputs). */
+/* distance (rows): |phi(x) - center|^2, at most FLT_MAX, never NaN; center (outputs).
+ * Several networks on the same rows are scored one after the other: for 4 x 9-128-64 a
+ * first layer merged into one of 512 outputs was no faster, as each layer is bound by
+ * multiplication in batches, and by reading its weights for one row. */
 void folded_distance(const struct folded *folded, const float *center, float *distance,
                      const float *x, size_t rows, float *scratch);
 
-/* error (rows): mean over the features of (network(x) - x)^2, for autoencoders. */
+/* error (rows): mean over the features of (network(x) - x)^2, for autoencoders; at most
+ * FLT_MAX, never NaN. */
 void folded_reconstruction(const struct folded *folded, float *error, const float *x,
                            size_t rows, float *scratch);
 

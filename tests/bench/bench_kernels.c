@@ -44,11 +44,12 @@ static void run_scaler(const struct bench *b, size_t rows)
 
 static void run_folded(const struct bench *b, size_t rows)
 {
-    for (size_t done = 0, count; done < rows; done += count) {
-        count = rows - done < FOLDED_BLOCK ? rows - done : FOLDED_BLOCK;
-        folded_distance(b->folded, b->center, b->out + done, b->x + done * b->features,
-                        count, b->scratch);
-    }
+    folded_distance(b->folded, b->center, b->out, b->x, rows, b->scratch);
+}
+
+static void run_reconstruction(const struct bench *b, size_t rows)
+{
+    folded_reconstruction(b->folded, b->out, b->x, rows, b->scratch);
 }
 
 static void run_neighbours(const struct bench *b, size_t rows)
@@ -101,22 +102,14 @@ static void bench_scaler(struct bench b, const char *name, enum scaler_kind kind
     scaler_done(&scaler);
 }
 
-static void bench_folded(struct bench b, const char *name, const size_t *widths,
-                         size_t count, bool batch_norm)
+static void bench_network(struct bench b, const char *name, struct network *network,
+                          void (*kernel)(const struct bench *, size_t))
 {
-    struct rng rng;
-    rng_init(&rng, 1, 0);
-    struct network_shape shape = {.inputs = b.features,
-                                  .width_count = count,
-                                  .widths = widths,
-                                  .batch_norm = batch_norm};
-    struct network *network = NULL;
     struct folded *folded = NULL;
-    if (network_new_encoder(&network, &shape, &rng, NULL) != DEEPSAD_OK ||
-        folded_from_network(&folded, network, NULL) != DEEPSAD_OK) {
-        die("cannot make a network");
+    if (folded_from_network(&folded, network, NULL) != DEEPSAD_OK) {
+        die("cannot fold a network");
     }
-    float *center = calloc(widths[count - 1], sizeof *center);
+    float *center = calloc(folded_outputs(folded), sizeof *center);
     size_t bytes = folded_scratch(folded) * sizeof *b.scratch;
     b.scratch = aligned_alloc(64, (bytes + 63) / 64 * 64);
     if (center == NULL || b.scratch == NULL) {
@@ -124,11 +117,39 @@ static void bench_folded(struct bench b, const char *name, const size_t *widths,
     }
     b.folded = folded;
     b.center = center;
-    report(name, run_folded, &b);
+    report(name, kernel, &b);
     free(b.scratch);
     free(center);
     folded_free(folded);
     network_free(network);
+}
+
+static void bench_encoder(struct bench b, const char *name, const size_t *widths,
+                          size_t count)
+{
+    struct rng rng;
+    rng_init(&rng, 1, 0);
+    struct network_shape shape = {
+        .inputs = b.features, .width_count = count, .widths = widths, .batch_norm = true};
+    struct network *network = NULL;
+    if (network_new_encoder(&network, &shape, &rng, NULL) != DEEPSAD_OK) {
+        die("cannot make a network");
+    }
+    bench_network(b, name, network, run_folded);
+}
+
+static void bench_autoencoder(struct bench b, const char *name, const size_t *widths,
+                              size_t count)
+{
+    struct rng rng;
+    rng_init(&rng, 1, 0);
+    struct network_shape shape = {
+        .inputs = b.features, .width_count = count, .widths = widths, .bias = true};
+    struct network *network = NULL;
+    if (network_new_autoencoder(&network, &shape, true, &rng, NULL) != DEEPSAD_OK) {
+        die("cannot make a network");
+    }
+    bench_network(b, name, network, run_reconstruction);
 }
 
 static void bench_neighbours(struct bench b, const char *name, const float *z)
@@ -172,11 +193,11 @@ int main(void)
     bench_scaler(nine, "scaler asinh 9", SCALER_ASINH);
     bench_scaler(nine, "scaler min-max 9", SCALER_MINMAX);
     bench_scaler(image, "scaler global 784", SCALER_GLOBAL);
-    bench_folded(nine, "network 9-32-16-8", (const size_t[]){32, 16, 8}, 3, true);
-    bench_folded(nine, "network 9-128-64", (const size_t[]){128, 64}, 2, false);
-    bench_folded(image, "network 784-128-64", (const size_t[]){128, 64}, 2, false);
-    bench_folded(image, "network 784-512-256-64", (const size_t[]){512, 256, 64}, 3,
-                 true);
+    bench_encoder(nine, "network 9-32-16-8", (const size_t[]){32, 16, 8}, 3);
+    bench_encoder(nine, "network 9-128-64", (const size_t[]){128, 64}, 2);
+    bench_encoder(image, "network 784-128-64", (const size_t[]){128, 64}, 2);
+    bench_encoder(image, "network 784-512-256-64", (const size_t[]){512, 256, 64}, 3);
+    bench_autoencoder(image, "autoencoder 784-64-16", (const size_t[]){64, 16}, 2);
     bench_neighbours(nine, "neighbours 100 x 9", x);
     bench_neighbours(forty, "neighbours 100 x 40", x);
     free(out);

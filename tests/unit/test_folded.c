@@ -284,20 +284,28 @@ static void reconstruction_is_the_mean_squared_error(void **state)
     done(&f);
 }
 
-static void sigmoid_saturates_without_nan(void **state)
+static void sigmoids_are_accurate_and_saturate_without_nan(void **state)
 {
     (void)state;
+    enum { STEPS = 400 };
     struct fixture f = {0};
     add_layer(&f, LAYER_DENSE, 1, 1);
     add_layer(&f, LAYER_SIGMOID, 1, 1);
     draw(&f);
     f.network.params[0] = 1;
     fold(&f);
-    const float x[] = {-1e30F, -200, -100, -20, 0, 20, 100, 200, 1e30F};
-    float y[9];
-    folded_forward(f.folded, y, x, 9, f.scratch);
-    for (size_t i = 0; i < 9; i++) {
-        assert_near_floor(y[i], 1 / (1 + exp(-(double)x[i])), 1e-6, 1e-35);
+    float x[STEPS], y[STEPS];
+    for (size_t i = 0; i < STEPS; i++) {
+        x[i] = ((float)i - STEPS / 2) * 0.43F; /* to -86 and 86 */
+    }
+    folded_forward(f.folded, y, x, STEPS, f.scratch);
+    for (size_t i = 0; i < STEPS; i++) {
+        assert_near(y[i], 1 / (1 + exp(-(double)x[i])), 5e-7);
+    }
+    const float extreme[] = {-FLT_MAX, -200, 200, FLT_MAX, INFINITY, -INFINITY};
+    folded_forward(f.folded, y, extreme, 6, f.scratch);
+    for (size_t i = 0; i < 6; i++) {
+        assert_near_floor(y[i], extreme[i] > 0, 1e-7, 1);
     }
     done(&f);
 }
@@ -351,7 +359,7 @@ int main(void)
         cmocka_unit_test(a_row_scores_the_same_bits_in_any_batch),
         cmocka_unit_test(biases_and_sigmoids_are_folded),
         cmocka_unit_test(reconstruction_is_the_mean_squared_error),
-        cmocka_unit_test(sigmoid_saturates_without_nan),
+        cmocka_unit_test(sigmoids_are_accurate_and_saturate_without_nan),
         cmocka_unit_test(overflow_is_the_largest_distance),
         cmocka_unit_test(a_layer_that_no_dense_one_precedes_is_refused),
         cmocka_unit_test(an_empty_network_is_refused),
