@@ -10,12 +10,10 @@
 
 enum { CALIBRATION_PSEUDO_NORMALS = 20 };
 
-/* Labels tell how many of the high-scored rows are anomalous only where people looked at
- * both kinds there: with anomalies alone labelled, the regression would call the whole
- * top of clean data anomalous and the false alarms would be 2 to 5 times alpha (measured
- * on cardio, satellite, thyroid, annthyroid). So many labelled normals it takes in the
- * top tenth; below, all weights are 1: p-values are valid, if cautious under
- * contamination. */
+/* How many of the high-scored rows are anomalous, labels tell only where people looked at
+ * both kinds there: so many labelled normals in the top tenth. With anomalies alone
+ * labelled, the regression would call the whole top of clean data anomalous and false
+ * alarms would be 2 to 5 times alpha; bound_hidden() holds it then. */
 enum { CALIBRATION_TOP_NORMALS_MIN = 5 };
 static const double calibration_top = 0.9;
 
@@ -226,6 +224,58 @@ static bool top_was_reviewed(const float *sorted, size_t rows,
     return normals >= CALIBRATION_TOP_NORMALS_MIN;
 }
 
+static int compare_floats_falling(const void *a, const void *b)
+{
+    float left = *(const float *)a, right = *(const float *)b;
+    return (left < right) - (left > right);
+}
+
+/* At most how many of the rows are hidden anomalies. With a share pi of anomalies that
+ * score as the labelled ones do, pi (share of labelled anomalies >= t) of the rows must
+ * score >= t, for any t; so pi is at most the least ratio of rows to anomalies above any
+ * t. The few highest anomalies are left out: their ratio is noise. */
+static int bound_hidden(double *bound, const float *sorted, size_t rows,
+                        const struct calibration_labels *labels,
+                        struct deepsad_error *error)
+{
+    float *scores = malloc((labels->count + 1) * sizeof *scores);
+    if (scores == NULL) {
+        return error_no_memory(error, "calibration");
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < labels->count; i++) {
+        if (labels->labels[i] < 0) {
+            scores[count++] = labels->scores[i];
+        }
+    }
+    qsort(scores, count, sizeof *scores, compare_floats_falling);
+    size_t first = (count + 3) / 4 > 2 ? (count + 3) / 4 : 2;
+    double least = count < first ? 0 : (double)rows;
+    for (size_t i = first; i <= count; i++) {
+        size_t above = rows - count_below(sorted, rows, scores[i - 1]);
+        least = fmin(least, (double)above * (double)count / (double)i);
+    }
+    free(scores);
+    *bound = least;
+    return DEEPSAD_OK;
+}
+
+/* From the highest row down, until so many as `bound` are taken out in sum. */
+static void take_out(float *weights, const uint32_t *order, const float *sorted,
+                     size_t rows, const struct isotonic_point *points, size_t count,
+                     double bound)
+{
+    double taken = 0;
+    for (size_t i = rows; i-- > 0;) {
+        size_t below = i == 0 || sorted[i] > sorted[i - 1]
+                           ? i
+                           : count_below(sorted, rows, sorted[i]); /* ties share */
+        double share = isotonic_at(points, count, (double)below / (double)rows);
+        taken += share;
+        weights[order[i]] = taken <= bound ? (float)(1 - share) : 1;
+    }
+}
+
 int calibration_weigh(float *weights, const float *reference, size_t rows,
                       const struct calibration_labels *labels,
                       struct deepsad_error *error)
@@ -237,6 +287,7 @@ int calibration_weigh(float *weights, const float *reference, size_t rows,
         calloc(labels->count + CALIBRATION_PSEUDO_NORMALS, sizeof *points);
     float *sorted = malloc(rows * sizeof *sorted);
     uint32_t *order = NULL;
+    double bound = 0;
     int status = points == NULL || sorted == NULL
                      ? error_no_memory(error, "calibration")
                      : order_ascending(&order, reference, rows, error);
@@ -244,16 +295,15 @@ int calibration_weigh(float *weights, const float *reference, size_t rows,
         for (size_t i = 0; i < rows; i++) {
             sorted[i] = reference[order[i]];
         }
-        bool reviewed = top_was_reviewed(sorted, rows, labels);
+        bound = (double)rows;
+        if (!top_was_reviewed(sorted, rows, labels)) {
+            status = bound_hidden(&bound, sorted, rows, labels, error);
+        }
+    }
+    if (status == DEEPSAD_OK) {
         size_t count = collect_points(points, sorted, rows, labels);
         count = isotonic_fit(points, count);
-        size_t below = 0; /* equal scores share their rank */
-        for (size_t i = 0; i < rows; i++) {
-            below = i > 0 && sorted[i] > sorted[i - 1] ? i : below;
-            double u = (double)below / (double)rows;
-            weights[order[i]] =
-                reviewed ? (float)(1 - isotonic_at(points, count, u)) : 1.0F;
-        }
+        take_out(weights, order, sorted, rows, points, count, bound);
     }
     free(order);
     free(sorted);

@@ -49,10 +49,10 @@ struct calibration_labels {
 
 /* weights (rows) of unlabeled rows with the scores `reference` (rows): w_i = 1 - P(u_i),
  * u_i = share of reference scores below, P = isotonic regression of "is anomalous" on u
- * over the labels and 20 pseudo-normals at u = .025, .075, ..., .975, linear in between.
- * All 1 where fewer than 5 labelled normals are in the top tenth: labels then say nothing
- * about how many of the rows there are anomalous.
- */
+ * over the labels and 20 pseudo-normals at u = .025, .075, ..., .975. Where fewer than 5
+ * labelled normals are in the top tenth, P would be too large; rows then lose weight from
+ * the highest down, only as far as the scores of the rows and of the labelled anomalies
+ * together leave room for hidden anomalies. */
 int calibration_weigh(float *weights, const float *reference, size_t rows,
                       const struct calibration_labels *labels,
                       struct deepsad_error *error);
@@ -64,7 +64,7 @@ struct isotonic_point {
 };
 /* Merges points of equal u, fits; returns how many are left. Sorts first. */
 size_t isotonic_fit(struct isotonic_point *points, size_t count);
-/* Linear between the points, constant outside. count > 0. */
+/* Value of the last point at or below u, else of the first. count > 0. */
 double isotonic_at(const struct isotonic_point *points, size_t count, double u);
 
 #endif
