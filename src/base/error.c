@@ -1,26 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-int error_set(struct deepsad_error *error, enum deepsad_status status, const char *format,
-              ...)
+void error_record(struct deepsad_error *error, enum deepsad_status status,
+                  const char *format, ...)
 {
     if (error == NULL || error->status != DEEPSAD_OK) {
-        return (int)status;
+        return;
     }
     va_list arguments;
     va_start(arguments, format);
     error->status = status;
     vsnprintf(error->message, sizeof error->message, format, arguments);
     va_end(arguments);
-    return (int)status;
 }
 
-int error_system(struct deepsad_error *error, int number, const char *format, ...)
+void error_record_system(struct deepsad_error *error, int number, const char *format, ...)
 {
     char what[DEEPSAD_MESSAGE_MAX];
     va_list arguments;
@@ -30,12 +28,7 @@ int error_system(struct deepsad_error *error, int number, const char *format, ..
     char reason[128];
     const char *text = strerror_r(number, reason, sizeof reason);
     enum deepsad_status status = number == ENOENT ? DEEPSAD_NOT_FOUND : DEEPSAD_IO;
-    return error_set(error, status, "%s: %s", what, text);
-}
-
-int error_no_memory(struct deepsad_error *error, const char *what)
-{
-    return error_set(error, DEEPSAD_NO_MEMORY, "out of memory for %s", what);
+    error_record(error, status, "%s: %s", what, text);
 }
 
 int error_prefix(struct deepsad_error *error, const char *format, ...)

@@ -115,7 +115,7 @@ static size_t total_features(const struct neighbours *neighbours)
 static int save_indices(struct safetensors_writer *writer, const char *name,
                         const uint32_t *values, size_t count, struct deepsad_error *error)
 {
-    float *floats = malloc((count + 1) * sizeof *floats);
+    float *floats = calloc(count + 1, sizeof *floats);
     if (floats == NULL) {
         return error_no_memory(error, name);
     }
@@ -157,7 +157,7 @@ static int insurance_save(const struct component *component,
 static int load_indices(uint32_t *out, const struct safetensors *file, const char *name,
                         size_t count, size_t limit, struct deepsad_error *error)
 {
-    float *floats = malloc((count + 1) * sizeof *floats);
+    float *floats = calloc(count + 1, sizeof *floats);
     if (floats == NULL) {
         return error_no_memory(error, name);
     }
