@@ -84,7 +84,7 @@ static void assign_members(struct folds *folds, const struct fold_rows *rows,
     unsigned char *anomalies = normals + rows->normals;
     bool fold_anomalies = rows->anomalies >= FOLD_ANOMALIES_MIN;
     for (size_t i = 0; i < rows->anomalies; i++) {
-        anomalies[i] = fold_anomalies ? (unsigned char)(i % members) : FOLD_NONE;
+        anomalies[i] = (unsigned char)(fold_anomalies ? i % members : (size_t)FOLD_NONE);
     }
 }
 
