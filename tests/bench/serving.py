@@ -1,0 +1,152 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What serving costs: server CPU per scoring request against bare libmicrohttpd, which
+takes the same body and answers a fixed reply; the two interleaved in one run, one
+keep-alive connection, closed loop. Then start to ready and idle memory. Ratios are medians
+over the rounds of ratios within a round. Nonzero exit when a limit is missed.
+
+usage: serving.py [BUILD]      DATA=folder with shuttle.csv (else rows are made up)
+"""
+import json
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/release")
+ROUNDS = int(os.environ.get("ROUNDS", "15"))
+FEATURES = 9
+SHORT_REPLY = 128
+# (model, rows per request, requests per round, limit: times bare, or microseconds)
+CASES = [("reference", 1, 1500, 1.25, None), ("reference", 32, 1500, 1.6, None),
+         ("reference", 1000, 200, 9.0, None), ("default", 1, 1500, 1.6, None),
+         ("default", 32, 300, None, None), ("default", 1000, 30, None, 3000.0)]
+
+
+def training_rows(folder):
+    """Path of a CSV to train on: shuttle's shape, from DATA if that is given."""
+    shuttle = pathlib.Path(os.environ.get("DATA") or "/nonexistent") / "shuttle.csv"
+    if shuttle.exists():
+        subprocess.run([BUILD / "deepsad", "split", shuttle, "--out", folder / "split"],
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return folder / "split" / "train.csv"
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(29000, FEATURES)) @ rng.normal(size=(FEATURES, FEATURES)) * 20
+    x[-280:] += 400
+    labels = [""] * 28720 + ["anomalous"] * 280
+    with open(folder / "train.csv", "w", encoding="ascii") as file:
+        file.write(",".join(f"x{j}" for j in range(FEATURES)) + ",label\n")
+        for row, label in zip(x, labels):
+            file.write(",".join(f"{v:.6g}" for v in row) + f",{label}\n")
+    return folder / "train.csv"
+
+
+def train(data, folder):
+    for recipe, settings in (("default", []),
+                             ("reference", ["--set", "epochs=2", "--set", "pretrain_epochs=2",
+                                            "--set", "hidden=32,16,8"])):
+        subprocess.run([BUILD / "deepsad", "train", data, "--out", folder / "models" / recipe,
+                        "--recipe", recipe, *settings],
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def start_daemon(folder):
+    """(process, port, seconds from start to serving)"""
+    (folder / "state").mkdir(exist_ok=True)
+    begin = time.perf_counter()
+    process = subprocess.Popen(
+        [BUILD / "deepsadd", "--listen", "127.0.0.1:0", "--models", folder / "models",
+         "--state", folder / "state"], stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})
+    for line in process.stderr:
+        found = re.search(r"listening on http://\S+:(\d+)", line)
+        if found:
+            return process, found[1], time.perf_counter() - begin
+    raise SystemExit("deepsadd does not start")
+
+
+def resident(pid):
+    for line in open(f"/proc/{pid}/status", encoding="ascii"):
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    return float("nan")
+
+
+def measure(server, path, body, count):
+    """(CPU, wall) microseconds a request"""
+    done = subprocess.run([BUILD / "bench" / "load", str(server[0]), server[1], path, body,
+                           str(count)], check=True, capture_output=True, text=True)
+    return tuple(map(float, done.stdout.split()))
+
+
+def write_body(folder, rows):
+    rng = np.random.default_rng(rows)
+    samples = [[float(f"{v:.6g}") for v in row] for row in rng.normal(50, 30, (rows, FEATURES))]
+    path = folder / f"body{rows}.json"
+    path.write_text(json.dumps({"samples": samples}, separators=(",", ":")))
+    return path
+
+
+def compare(daemon, bare, folder, case):
+    """Prints one row of the table; whether it keeps its limit."""
+    model, rows, count, times, most = case
+    body = write_body(folder, rows)
+    reply = rows * 109 + 90
+    ours, short, long = [], [], []
+    for _ in range(ROUNDS):
+        short.append(measure(bare, f"/{SHORT_REPLY}", body, count)[0])
+        ours.append(measure(daemon, f"/v1/models/{model}/score", body, count)[0])
+        long.append(measure(bare, f"/{reply}", body, count)[0])
+    ratio = statistics.median(a / b for a, b in zip(ours, short))
+    equal = statistics.median(a / b for a, b in zip(ours, long))
+    median = statistics.median(ours)
+    limit = f"{times:.2f}x" if times else f"{most:.0f} us" if most else ""
+    kept = (ratio <= times if times else True) and (median < most if most else True)
+    print(f"{model:10} {rows:5} {statistics.median(short):9.1f} {median:9.1f} {min(ours):9.1f} "
+          f"{ratio:7.2f}x {equal:9.2f}x   {limit:8} {'' if kept else 'MISSED'}", flush=True)
+    return kept
+
+
+def main():
+    kept = True
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        train(training_rows(folder), folder)
+        starts, sizes = [], []
+        for _ in range(7):
+            process, port, seconds = start_daemon(folder)
+            time.sleep(0.2)
+            starts.append(seconds * 1000)
+            sizes.append(resident(process.pid))
+            process.terminate()
+            process.wait()
+        start, size = statistics.median(starts), statistics.median(sizes)
+        kept &= start < 60 and size < 16
+        print(f"start to ready {start:.0f} ms (limit 60), idle with two models {size:.1f} MiB "
+              f"resident (limit 16)\n")
+        bare = subprocess.Popen([BUILD / "bench" / "bare_mhd"], stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, text=True)
+        process, port, _ = start_daemon(folder)
+        try:
+            peer = (bare.pid, bare.stdout.readline().strip())
+            print(f"server CPU, microseconds a request; bare: libmicrohttpd, a reply of "
+                  f"{SHORT_REPLY} bytes;\nequal: against a fixed reply as long as ours\n")
+            print("model       rows      bare      ours   minimum    ratio      equal   limit")
+            for case in CASES:
+                kept &= compare((process.pid, port), peer, folder, case)
+        finally:
+            process.terminate()
+            bare.stdin.close()
+            process.wait()
+            bare.wait()
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
