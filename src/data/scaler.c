@@ -141,22 +141,41 @@ static uint32_t select_key(const uint32_t *keys, size_t count, size_t rank)
     return prefix;
 }
 
-/* Median of the values present; the mean of the middle two where their number is even. */
-static float median(const float *column, size_t rows, size_t stride, uint32_t *keys)
+/* The mean of the middle two where their number is even. */
+static float median(const uint32_t *keys, size_t count)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < rows; i++) {
-        keys[count] = ordered_bits(column[i * stride]);
-        count += present(column[i * stride]);
-    }
     if (count == 0) {
         return 0;
     }
     uint32_t lower = select_key(keys, count, (count - 1) / 2);
     uint32_t upper = count % 2 == 0 ? select_key(keys, count, count / 2) : lower;
-    double middle = from_ordered_bits(lower);
+    double middle = (double)from_ordered_bits(lower);
     middle += ((double)from_ordered_bits(upper) - middle) / 2;
     return (float)middle;
+}
+
+/* Columns gathered at a time: as many as a cache line of a row holds. */
+enum { MEDIAN_COLUMNS = 16 };
+
+/* Medians of the values present; keys (MEDIAN_COLUMNS, rows) is scratch. */
+static void set_medians(float *impute, const float *x, size_t rows, size_t features,
+                        uint32_t *keys)
+{
+    for (size_t first = 0; first < features; first += MEDIAN_COLUMNS) {
+        size_t left = features - first;
+        size_t width = left < MEDIAN_COLUMNS ? left : MEDIAN_COLUMNS;
+        size_t count[MEDIAN_COLUMNS] = {0};
+        for (size_t i = 0; i < rows; i++) {
+            for (size_t j = 0; j < width; j++) {
+                float value = x[i * features + first + j];
+                keys[j * rows + count[j]] = ordered_bits(value);
+                count[j] += present(value);
+            }
+        }
+        for (size_t j = 0; j < width; j++) {
+            impute[first + j] = median(keys + j * rows, count[j]);
+        }
+    }
 }
 
 /* 1 / spread as a float, for any spread > 0. */
@@ -212,7 +231,7 @@ int scaler_fit(struct scaler *out, enum scaler_kind kind, const float *x, size_t
         return status;
     }
     double *sums = calloc(4 * features, sizeof *sums);
-    uint32_t *keys = calloc(rows + 1, sizeof *keys);
+    uint32_t *keys = calloc(rows + 1, MEDIAN_COLUMNS * sizeof *keys);
     if (sums == NULL || keys == NULL) {
         status = error_no_memory(error, "fitting a scaler");
         scaler_done(&scaler);
@@ -223,9 +242,7 @@ int scaler_fit(struct scaler *out, enum scaler_kind kind, const float *x, size_t
                         ends + features};
     measure(m, x, rows, features);
     set_maps(&scaler, m);
-    for (size_t j = 0; j < features; j++) {
-        scaler.impute[j] = median(x + j, rows, features, keys);
-    }
+    set_medians(scaler.impute, x, rows, features, keys);
     *out = scaler;
 out:
     free(sums);

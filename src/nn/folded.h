@@ -34,9 +34,9 @@ void folded_forward(const struct folded *folded, float *out, const float *x, siz
                     float *scratch);
 
 /* distance (rows): |phi(x) - center|^2, at most FLT_MAX, never NaN; center (outputs).
- * Several networks on the same rows are scored one after the other: for 4 x 9-128-64 a
- * first layer merged into one of 512 outputs was no faster, as each layer is bound by
- * multiplication in batches, and by reading its weights for one row. */
+ * Several networks on the same rows are scored one after the other: for 4 x 9-128-64,
+ * merging the first layers into one of 512 outputs gained 0.1 us for one row and nothing
+ * in batches. */
 void folded_distance(const struct folded *folded, const float *center, float *distance,
                      const float *x, size_t rows, float *scratch);
 

@@ -5,6 +5,7 @@
 #include <float.h>
 #include <stdlib.h>
 
+#include "base/parallel.h"
 #include "nn/folded.h"
 #include "nn/rng.h"
 
@@ -326,6 +327,42 @@ static void overflow_is_the_largest_distance(void **state)
     done(&f);
 }
 
+enum { THREADS = 4, THREAD_ROWS = 100 };
+struct concurrent {
+    const struct fixture *f;
+    float distance[THREADS][THREAD_ROWS];
+    float *scratch[THREADS];
+};
+
+static void score_concurrently(void *closure, size_t i)
+{
+    struct concurrent *c = closure;
+    for (int repeat = 0; repeat < 50; repeat++) {
+        folded_distance(c->f->folded, c->f->center, c->distance[i], c->f->x, THREAD_ROWS,
+                        c->scratch[i]);
+    }
+}
+
+static void threads_share_a_folded_network(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct concurrent c = {.f = &f};
+    make_encoder(&f, shapes[2], true);
+    for (size_t i = 0; i < THREADS; i++) {
+        size_t bytes = folded_scratch(f.folded) * sizeof(float);
+        c.scratch[i] = aligned_alloc(64, (bytes + 63) / 64 * 64);
+        assert_non_null(c.scratch[i]);
+    }
+    parallel_for(THREADS, THREADS, score_concurrently, &c);
+    for (size_t i = 0; i < THREADS; i++) {
+        assert_memory_equal(c.distance[i], c.distance[0], sizeof c.distance[0]);
+        free(c.scratch[i]);
+    }
+    assert_near(c.distance[0][9], distance_naively(&f, f.x + 9 * 9), 1e-5);
+    done(&f);
+}
+
 static void a_layer_that_no_dense_one_precedes_is_refused(void **state)
 {
     (void)state;
@@ -361,6 +398,7 @@ int main(void)
         cmocka_unit_test(reconstruction_is_the_mean_squared_error),
         cmocka_unit_test(sigmoids_are_accurate_and_saturate_without_nan),
         cmocka_unit_test(overflow_is_the_largest_distance),
+        cmocka_unit_test(threads_share_a_folded_network),
         cmocka_unit_test(a_layer_that_no_dense_one_precedes_is_refused),
         cmocka_unit_test(an_empty_network_is_refused),
     };

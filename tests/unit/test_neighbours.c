@@ -5,6 +5,7 @@
 #include <float.h>
 #include <stdlib.h>
 
+#include "base/parallel.h"
 #include "nn/neighbours.h"
 #include "nn/rng.h"
 
@@ -346,6 +347,36 @@ static void extreme_values_never_give_nan(void **state)
     free(z);
 }
 
+enum { THREADS = 4, THREAD_ROWS = 40 };
+struct concurrent {
+    const struct neighbours *neighbours;
+    const float *z;
+    float score[THREADS][THREAD_ROWS];
+};
+
+static void score_concurrently(void *closure, size_t i)
+{
+    struct concurrent *c = closure;
+    for (int repeat = 0; repeat < 50; repeat++) {
+        neighbours_score(c->neighbours, c->score[i], c->z, THREAD_ROWS);
+    }
+}
+
+static void threads_share_a_model(void **state)
+{
+    (void)state;
+    float *z = draw_rows(THREAD_ROWS, 8, 11);
+    struct neighbours *n = fit(NULL, z, THREAD_ROWS, 8);
+    struct concurrent c = {.neighbours = n, .z = z};
+    parallel_for(THREADS, THREADS, score_concurrently, &c);
+    for (size_t i = 0; i < THREADS; i++) {
+        assert_memory_equal(c.score[i], c.score[0], sizeof c.score[0]);
+    }
+    assert_near(c.score[0][7], score_of(n, z + 7 * 8), 2e-6);
+    neighbours_free(n);
+    free(z);
+}
+
 static void the_same_seed_gives_the_same_model(void **state)
 {
     (void)state;
@@ -424,6 +455,7 @@ int main(void)
         cmocka_unit_test(constant_columns_alone_score_zero),
         cmocka_unit_test(duplicates_of_one_row_and_a_stranger_are_told_apart),
         cmocka_unit_test(extreme_values_never_give_nan),
+        cmocka_unit_test(threads_share_a_model),
         cmocka_unit_test(the_same_seed_gives_the_same_model),
         cmocka_unit_test(any_number_of_members_is_summed),
         cmocka_unit_test(nothing_to_fit_is_refused),

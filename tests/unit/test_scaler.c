@@ -120,6 +120,25 @@ static void the_median_is_that_of_sorting(void **state)
     }
 }
 
+static void every_column_has_a_median_of_its_own(void **state)
+{
+    (void)state;
+    enum { ROWS = 11, FEATURES = 37 };
+    float x[ROWS * FEATURES];
+    for (size_t i = 0; i < ROWS; i++) {
+        for (size_t j = 0; j < FEATURES; j++) {
+            /* j - 5 ... j + 5 in some order, of which column j lacks the lowest j % 4 */
+            size_t rank = (i * 3 + j) % ROWS;
+            x[i * FEATURES + j] = rank < j % 4 ? NAN : (float)(j + rank) - 5;
+        }
+    }
+    struct scaler scaler = fit(SCALER_ASINH, x, ROWS, FEATURES);
+    for (size_t j = 0; j < FEATURES; j++) {
+        assert_near(scaler.impute[j], (double)j + 0.5 * (double)(j % 4), 0);
+    }
+    scaler_done(&scaler);
+}
+
 static void timestamps_keep_their_spread(void **state)
 {
     (void)state;
@@ -259,6 +278,7 @@ int main(void)
         cmocka_unit_test(global_kind_of_constant_features_only_centers),
         cmocka_unit_test(missing_values_become_the_median_of_those_present),
         cmocka_unit_test(the_median_is_that_of_sorting),
+        cmocka_unit_test(every_column_has_a_median_of_its_own),
         cmocka_unit_test(timestamps_keep_their_spread),
         cmocka_unit_test(huge_and_tiny_columns_are_fitted),
         cmocka_unit_test(any_float_gives_a_finite_result),
