@@ -67,8 +67,9 @@ static int run(int argc, char **argv)
 const struct command inspect_command = {
     .name = "inspect",
     .usage = "MODEL [options]",
-    .summary = "Show a model's card: input, components, recipe, lineage, calibration.",
-    .details = "With --json the card as it stands in the model file.\n"
+    .summary = "Show what a model is and where it comes from.",
+    .details = "The card: input, components, recipe, lineage, calibration, measures. "
+               "With --json the card as it stands in the model file.\n"
                "MODEL is a file, MODELS/NAME (its newest version) or MODELS/NAME/<n>.",
     .options = options,
     .operands = 1,

@@ -11,7 +11,7 @@
 #include "tool/terminal.h"
 
 enum { BAR_CELLS = 24 };
-static const double bar_interval = 0.05, json_interval = 0.1, line_interval = 0.5;
+static const double bar_interval = 0.05, json_interval = 0.1; /* seconds */
 
 struct progress progress_new(bool json)
 {
@@ -50,7 +50,7 @@ void progress_bar(char *out, size_t width, double fraction)
 void progress_describe(char out[static PROGRESS_TEXT_SIZE],
                        const struct deepsad_progress *now)
 {
-    char members[48] = "", steps[64] = "", loss[32] = "",
+    char members[48] = "", steps[56] = "", loss[32] = "",
          left[PROGRESS_TIME_SIZE + 16] = "";
     if (now->members > 1) {
         snprintf(members, sizeof members, " %zu/%zu", now->member + 1, now->members);
@@ -102,39 +102,46 @@ static void print_event(const struct deepsad_progress *now)
     fflush(stdout);
 }
 
-static bool line_is_due(struct progress *progress, const struct deepsad_progress *now,
-                        double waited)
+/* Each tenth of the way is shown, whatever the time, but for the bar. */
+static bool is_due(struct progress *progress, const struct deepsad_progress *now,
+                   double waited)
 {
     size_t tenths = (size_t)(now->fraction * 10);
-    bool new_phase = progress->phase == NULL || strcmp(progress->phase, now->phase) != 0;
-    bool due = (tenths > progress->tenths || new_phase) && waited >= line_interval;
-    if (due) {
-        progress->tenths = tenths;
-        progress->phase = now->phase;
+    bool next = tenths > progress->tenths || !isfinite(progress->last);
+    progress->tenths = tenths > progress->tenths ? tenths : progress->tenths;
+    switch (progress->form) {
+    case PROGRESS_BAR:
+        return waited >= bar_interval;
+    case PROGRESS_JSON:
+        return next || waited >= json_interval;
+    case PROGRESS_LINES:
+        return next;
     }
-    return due;
+    return false;
+}
+
+static void show(struct progress *progress, const struct deepsad_progress *now)
+{
+    switch (progress->form) {
+    case PROGRESS_BAR:
+        draw_bar(progress, now);
+        break;
+    case PROGRESS_LINES:
+        print_line(now);
+        break;
+    case PROGRESS_JSON:
+        print_event(now);
+        break;
+    }
 }
 
 int progress_report(void *closure, const struct deepsad_progress *now)
 {
     struct progress *progress = closure;
-    double time = clock_monotonic(), waited = time - progress->last;
-    bool due = progress->form == PROGRESS_BAR    ? waited >= bar_interval
-               : progress->form == PROGRESS_JSON ? waited >= json_interval
-                                                 : line_is_due(progress, now, waited);
-    if (due) {
+    double time = clock_monotonic();
+    if (is_due(progress, now, time - progress->last)) {
         progress->last = time;
-        switch (progress->form) {
-        case PROGRESS_BAR:
-            draw_bar(progress, now);
-            break;
-        case PROGRESS_LINES:
-            print_line(now);
-            break;
-        case PROGRESS_JSON:
-            print_event(now);
-            break;
-        }
+        show(progress, now);
     }
     return stop_wanted() || ferror(stdout) != 0;
 }

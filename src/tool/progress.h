@@ -16,10 +16,9 @@ enum progress_form { PROGRESS_BAR, PROGRESS_LINES, PROGRESS_JSON };
 
 struct progress {
     enum progress_form form;
-    double last;       /* when something was shown last, clock_monotonic() */
-    size_t tenths;     /* shown as lines so far */
-    const char *phase; /* of the last line */
-    bool drawn;        /* a bar stands on the terminal */
+    double last;   /* when something was shown last, clock_monotonic() */
+    size_t tenths; /* of the way, seen so far */
+    bool drawn;    /* a bar stands on the terminal */
 };
 
 struct progress progress_new(bool json);
@@ -30,7 +29,7 @@ int progress_report(void *closure, const struct deepsad_progress *now);
 /* Takes the bar away. */
 void progress_end(struct progress *progress);
 
-enum { PROGRESS_TEXT_SIZE = 192 };
+enum { PROGRESS_TEXT_SIZE = 256 };
 /* "train 2/4, 34 of 100, loss 0.1234, 3 s left": the part beside the bar. */
 void progress_describe(char out[static PROGRESS_TEXT_SIZE],
                        const struct deepsad_progress *now);

@@ -173,10 +173,10 @@ static int run(int argc, char **argv)
 const struct command split_command = {
     .name = "split",
     .usage = "DATA --out DIR [options]",
-    .summary = "Make a training and a test file from labelled data, in the paper's "
-               "semi-supervised setting.",
+    .summary = "Make a training and a test file from labelled data.",
     .details =
-        "The labels of DATA are the truth. Each class is split by the same share. Of the "
+        "The paper's semi-supervised setting. The labels of DATA are the truth. Each "
+        "class is split by the same share. Of the "
         "training part most labels are hidden: train.csv's column label is empty for "
         "unlabeled rows, else normal or anomalous; test.csv's is the truth.\n"
         "DATA is .csv[.gz], .npy, IDX (-idx3-ubyte[.gz]) or CIFAR-10 records "

@@ -108,11 +108,11 @@ json_t *terminal_json_number(double value)
 
 bool terminal_flush(void)
 {
-    errno = 0;
     bool failed = ferror(stdout) != 0;
     if (fflush(stdout) != 0 || failed) {
         terminal_error("cannot write the output: %s",
-                       errno != 0 ? strerror(errno) : "an earlier write failed");
+                       failed ? "the disk is full, or the reader has gone"
+                              : strerror(errno));
         return false;
     }
     return true;
