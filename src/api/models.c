@@ -3,9 +3,11 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/number.h"
 
 enum { MODEL_NAME_MAX = 64, VERSION_DIGITS_MAX = 9 };
 
@@ -128,9 +130,15 @@ static json_t *text_or_null(const char *text)
     return text == NULL ? json_null() : json_string(text);
 }
 
+/* With the digits of a float, not those of the double beside it. */
 static json_t *threshold_of(const struct catalog_entry *entry)
 {
-    return entry->reachable ? number_or_null((double)entry->threshold) : json_null();
+    char text[NUMBER_FLOAT_MAX + 1];
+    if (!entry->reachable || !isfinite(entry->threshold)) {
+        return json_null();
+    }
+    text[number_format_float(text, entry->threshold)] = '\0';
+    return json_real(strtod(text, NULL));
 }
 
 static json_t *describe_entry(const struct catalog_entry *entry)

@@ -251,7 +251,9 @@ void config_print(struct buffer *out, const struct config *config,
     static const char *const names[] = {"default", "file", "environment", "flag"};
     for (size_t i = 0; i < table.count; i++) {
         buffer_printf(out, "%s: ", settings[i].key);
+        size_t before = out->length;
         setting_print(out, config, table, i);
+        buffer_append_text(out, out->length == before ? "\"\"" : "");
         buffer_printf(out, "  # %s\n", names[origins[i]]);
     }
 }

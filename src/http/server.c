@@ -490,6 +490,8 @@ void server_set_limits(struct server *server, const struct server_limits *limits
     atomic_store(&server->limits.idle_ms, milliseconds(limits->idle_time));
 }
 
+/* Strictness 0, not 1: at 1 the library answers a missing Host itself, in HTML and (up to
+ * 0.9.75) with the head sent twice; head_check() refuses it as well. */
 static struct MHD_Daemon *start_library(struct server *server, int descriptor)
 {
     const struct server_options *options = &server->options;
@@ -507,7 +509,7 @@ static struct MHD_Daemon *start_library(struct server *server, int descriptor)
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)options->connections,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)options->connections_per_ip,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->connection_memory,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_THREAD_STACK_SIZE,
+        MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_THREAD_STACK_SIZE,
         (size_t)THREAD_STACK, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_UNESCAPE_CALLBACK,
         no_unescape, NULL, MHD_OPTION_ARRAY, pool_size, MHD_OPTION_END);
