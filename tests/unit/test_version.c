@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
+#include <pthread.h>
+
+#include "../folder.h"
+#include "../sample_data.h"
+#include "../testing.h"
+
+#include "base/file.h"
+#include "model/version.h"
+
+static struct deepsad_model *small_model(void)
+{
+    struct deepsad_dataset data = sample_data(60, 0, 0, 2);
+    struct deepsad_recipe *recipe = sample_recipe("default");
+    sample_set(recipe, "alpha", "0.05");
+    struct deepsad_model *model = sample_model(&data, recipe, 1);
+    deepsad_recipe_free(recipe);
+    deepsad_dataset_clear(&data);
+    return model;
+}
+
+static void a_model_name_is_lower_case_and_short(void **state)
+{
+    (void)state;
+    char longest[66];
+    memset(longest, 'a', sizeof longest);
+    longest[64] = '\0';
+    assert_true(version_name_valid("a") && version_name_valid("0-_z"));
+    assert_true(version_name_valid(longest));
+    longest[64] = 'a';
+    longest[65] = '\0';
+    static const char *const bad[] = {"",    "-a",  "_a",       "A",
+                                      "a.b", "a/b", "\xc3\xa4", ".."};
+    assert_false(version_name_valid(longest));
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_false(version_name_valid(bad[i]));
+    }
+}
+
+static void versions_count_from_one(void **state)
+{
+    char path[FOLDER_PATH];
+    struct deepsad_model *model = small_model();
+    folder_path(path, state, "shop");
+    for (unsigned expected = 1; expected <= 3; expected++) {
+        unsigned version = 0;
+        assert_int_equal(deepsad_model_save_version(model, path, &version, NULL),
+                         DEEPSAD_OK);
+        assert_int_equal(version, expected);
+    }
+    unsigned *list;
+    size_t count;
+    assert_int_equal(version_list(&list, &count, path, NULL), DEEPSAD_OK);
+    assert_int_equal(count, 3);
+    assert_int_equal(list[0], 3);
+    free(list);
+    deepsad_model_unref(model);
+}
+
+static void nothing_but_versions_and_the_policy_is_left_behind(void **state)
+{
+    char path[FOLDER_PATH];
+    struct deepsad_model *model = small_model();
+    folder_path(path, state, "shop");
+    assert_int_equal(deepsad_model_save_version(model, path, NULL, NULL), DEEPSAD_OK);
+    size_t entries = 0;
+    DIR *stream = opendir(path);
+    while (readdir(stream) != NULL) {
+        entries++;
+    }
+    closedir(stream);
+    assert_int_equal(entries, 4); /* . .. 1 model.yaml */
+    deepsad_model_unref(model);
+}
+
+static void a_model_is_loaded_by_file_version_or_directory(void **state)
+{
+    static const char *const ways[] = {"shop", "shop/1", "shop/1/model.safetensors"};
+    char path[FOLDER_PATH];
+    struct deepsad_model *model = small_model();
+    folder_path(path, state, "shop");
+    assert_int_equal(deepsad_model_save_version(model, path, NULL, NULL), DEEPSAD_OK);
+    deepsad_model_unref(model);
+    for (size_t i = 0; i < 3; i++) {
+        struct deepsad_error error = {0};
+        if (deepsad_model_load(&model, folder_path(path, state, ways[i]), &error) !=
+            DEEPSAD_OK) {
+            fail_msg("%s", error.message);
+        }
+        assert_near(deepsad_model_alpha(model), 0.05, 1e-12);
+        deepsad_model_unref(model);
+    }
+}
+
+static void the_policy_file_decides_alpha_and_is_never_overwritten(void **state)
+{
+    char path[FOLDER_PATH], policy[FOLDER_PATH];
+    struct deepsad_error error = {0};
+    struct deepsad_model *model = small_model();
+    folder_path(path, state, "shop");
+    folder_path(policy, state, "shop/model.yaml");
+    assert_int_equal(file_make_directories(path, NULL), DEEPSAD_OK);
+    assert_int_equal(file_replace(policy, "alpha: 0.2\n", 11, NULL), DEEPSAD_OK);
+    assert_int_equal(deepsad_model_save_version(model, path, NULL, NULL), DEEPSAD_OK);
+    deepsad_model_unref(model);
+    assert_int_equal(deepsad_model_load(&model, path, NULL), DEEPSAD_OK);
+    assert_near(deepsad_model_alpha(model), 0.2, 1e-12);
+    deepsad_model_unref(model);
+    assert_int_equal(file_replace(policy, "alfa: 0.2\n", 10, NULL), DEEPSAD_OK);
+    assert_int_equal(deepsad_model_load(&model, path, &error), DEEPSAD_INVALID);
+    assert_error_says(error, "model.yaml:1");
+}
+
+static void a_directory_without_versions_says_how_to_train_one(void **state)
+{
+    struct deepsad_error error = {0};
+    struct deepsad_model *model = NULL;
+    assert_int_equal(deepsad_model_load(&model, *state, &error), DEEPSAD_NOT_FOUND);
+    assert_error_says(error, "deepsad train");
+}
+
+static void a_bad_name_is_refused_before_anything_is_made(void **state)
+{
+    char path[FOLDER_PATH];
+    struct deepsad_error error = {0};
+    struct deepsad_model *model = small_model();
+    folder_path(path, state, "Shop");
+    assert_int_equal(deepsad_model_save_version(model, path, NULL, &error),
+                     DEEPSAD_INVALID);
+    assert_error_says(error, "no model name");
+    assert_false(file_is_directory(path));
+    deepsad_model_unref(model);
+}
+
+enum { WRITERS = 4, WRITES = 5 };
+
+struct writer {
+    const struct deepsad_model *model;
+    const char *path;
+    unsigned versions[WRITES];
+    int status;
+};
+
+static void *write_versions(void *closure)
+{
+    struct writer *writer = closure;
+    for (size_t i = 0; i < WRITES && writer->status == DEEPSAD_OK; i++) {
+        writer->status = deepsad_model_save_version(writer->model, writer->path,
+                                                    &writer->versions[i], NULL);
+    }
+    return NULL;
+}
+
+static void writers_at_the_same_time_get_numbers_of_their_own(void **state)
+{
+    char path[FOLDER_PATH];
+    bool seen[WRITERS * WRITES + 1] = {false};
+    struct writer writers[WRITERS];
+    pthread_t threads[WRITERS];
+    struct deepsad_model *model = small_model();
+    folder_path(path, state, "shop");
+    for (size_t i = 0; i < WRITERS; i++) {
+        writers[i] = (struct writer){.model = model, .path = path};
+        assert_int_equal(pthread_create(&threads[i], NULL, write_versions, &writers[i]),
+                         0);
+    }
+    for (size_t i = 0; i < WRITERS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(writers[i].status, DEEPSAD_OK);
+        for (size_t j = 0; j < WRITES; j++) {
+            assert_in_range(writers[i].versions[j], 1, WRITERS * WRITES);
+            assert_false(seen[writers[i].versions[j]]);
+            seen[writers[i].versions[j]] = true;
+        }
+    }
+    deepsad_model_unref(model);
+}
+
+#define WITH_FOLDER(test) \
+    cmocka_unit_test_setup_teardown(test, folder_setup, folder_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_model_name_is_lower_case_and_short),
+        WITH_FOLDER(versions_count_from_one),
+        WITH_FOLDER(nothing_but_versions_and_the_policy_is_left_behind),
+        WITH_FOLDER(a_model_is_loaded_by_file_version_or_directory),
+        WITH_FOLDER(the_policy_file_decides_alpha_and_is_never_overwritten),
+        WITH_FOLDER(a_directory_without_versions_says_how_to_train_one),
+        WITH_FOLDER(a_bad_name_is_refused_before_anything_is_made),
+        WITH_FOLDER(writers_at_the_same_time_get_numbers_of_their_own),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
