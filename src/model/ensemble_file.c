@@ -147,7 +147,8 @@ static int read_form(struct ensemble_form *form, const struct component_ops *ops
     return DEEPSAD_OK;
 }
 
-/* Before memory of the manifest's sizes is asked for, the file must hold as much. */
+/* Before memory of the manifest's sizes is asked for, the file must hold as much as one
+ * network needs; that the others are missing shows with the first of them. */
 static int check_room(const struct ensemble_form *form, const struct safetensors *file,
                       struct deepsad_error *error)
 {
@@ -159,7 +160,7 @@ static int check_room(const struct ensemble_form *form, const struct safetensors
         needed += (double)inputs * (double)form->widths.values[i];
         inputs = form->widths.values[i];
     }
-    if (needed * (double)form->member_count * sizeof(float) > (double)size) {
+    if (needed * sizeof(float) > (double)size) {
         return error_set(error, DEEPSAD_CORRUPT,
                          "the manifest's networks need more weights than the file holds");
     }
