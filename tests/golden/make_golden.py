@@ -4,8 +4,11 @@
 src/nn, to compare with. Debian's python3-torch; in double, from inputs that are exact in
 float, so that the values carry no rounding of their own.
 
-usage: /usr/bin/python3 tests/golden/make_golden.py > tests/golden/golden_values.h
+usage: /usr/bin/python3 tests/golden/make_golden.py
 """
+import contextlib
+import os
+
 import numpy as np
 import torch
 from torch import nn
@@ -208,4 +211,6 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'golden_values.h')
+    with open(path, 'w', encoding='ascii') as header, contextlib.redirect_stdout(header):
+        main()
