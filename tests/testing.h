@@ -21,8 +21,8 @@
 /* |actual - expected| <= tolerance * max(|expected|, floor) */
 #define assert_near_floor(actual, expected, tolerance, floor_)                        \
     do {                                                                              \
-        double actual_ = (actual), expected_ = (expected);                            \
-        double allowed_ = (tolerance)*fmax(fabs(expected_), (floor_));                \
+        double actual_ = (double)(actual), expected_ = (double)(expected);            \
+        double allowed_ = (tolerance)*fmax(fabs(expected_), (double)(floor_));        \
         if (!(fabs(actual_ - expected_) <= allowed_)) {                               \
             fail_msg("%s = %.9g, expected %.9g +- %.2g", #actual, actual_, expected_, \
                      allowed_);                                                       \

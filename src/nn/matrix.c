@@ -86,7 +86,7 @@ int matrix_new(float **out, size_t rows, size_t columns, const char *what,
     size_t bytes = 0;
     if (__builtin_mul_overflow(rows, columns, &bytes) ||
         __builtin_mul_overflow(bytes, sizeof(float), &bytes) ||
-        bytes > SIZE_MAX - 2 * SIMD_ALIGN) {
+        bytes > SIZE_MAX - SIMD_ALIGN) {
         return error_no_memory(error, what);
     }
     bytes = (bytes / SIMD_ALIGN + 1) * SIMD_ALIGN;

@@ -180,11 +180,14 @@ static int start_plan(struct plan *plan, const struct network_shape *shape, size
     }
     *plan = (struct plan){.width = shape->inputs};
     size_t layers = 0; /* three for each width and side, and a sigmoid */
-    if (!__builtin_mul_overflow(shape->width_count, 3 * sides, &layers)) {
-        plan->layers = calloc(layers + 1, sizeof *plan->layers);
+    if (__builtin_mul_overflow(shape->width_count, 3 * sides, &layers)) {
+        return error_no_memory(error, "the network's layers");
     }
-    return plan->layers != NULL ? DEEPSAD_OK
-                                : error_no_memory(error, "the network's layers");
+    plan->layers = calloc(layers + 1, sizeof *plan->layers);
+    if (plan->layers == NULL) {
+        return error_no_memory(error, "the network's layers");
+    }
+    return DEEPSAD_OK;
 }
 
 int network_new_encoder(struct network **out, const struct network_shape *shape,

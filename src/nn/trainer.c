@@ -373,13 +373,13 @@ int trainer_center(float *center, const struct network *encoder,
                          "the center needs rows of %zu features, got %zu rows of %zu",
                          encoder->inputs, data->count, data->features);
     }
+    double *sum = calloc(encoder->outputs, sizeof *sum);
+    if (sum == NULL) {
+        return error_no_memory(error, "the center");
+    }
     struct tape *tape = NULL;
     float *x = NULL;
-    double *sum = calloc(encoder->outputs, sizeof *sum);
-    int status = sum != NULL ? DEEPSAD_OK : error_no_memory(error, "the center");
-    if (status == DEEPSAD_OK) {
-        status = matrix_new(&x, CENTER_BLOCK, data->features, "the center", error);
-    }
+    int status = matrix_new(&x, CENTER_BLOCK, data->features, "the center", error);
     if (status == DEEPSAD_OK) {
         status = tape_new(&tape, encoder, CENTER_BLOCK, error);
     }
