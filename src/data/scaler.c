@@ -22,7 +22,7 @@
 int scaler_new(struct scaler *out, enum scaler_kind kind, size_t features,
                struct deepsad_error *error)
 {
-    if (features == 0 || features > SIZE_MAX / (3 * sizeof(float))) {
+    if (features == 0 || features > SIZE_MAX / (5 * sizeof(double))) {
         return error_set(error, DEEPSAD_INVALID, "a scaler needs at least one feature");
     }
     float *block = calloc(3 * features, sizeof *block);
@@ -50,7 +50,7 @@ void scaler_done(struct scaler *scaler)
 /* Per column; counts are doubles so that one vector loop serves all. */
 struct moments {
     double *count, *mean, *squares; /* squares: sum of (x - mean)^2 */
-    float *min, *max;
+    double *min, *max;
 };
 
 /* Infinities do not get past the readers; here they count as missing, like NaN. */
@@ -65,9 +65,10 @@ static void add_row(struct moments m, const float *restrict row, size_t features
     for (size_t j = 0; j < features; j++) {
         bool is = present(row[j]);
         m.count[j] += is ? 1.0 : 0.0;
-        m.mean[j] += is ? (double)row[j] : 0.0;
-        m.min[j] = is && row[j] < m.min[j] ? row[j] : m.min[j];
-        m.max[j] = is && row[j] > m.max[j] ? row[j] : m.max[j];
+        double value = (double)row[j];
+        m.mean[j] += is ? value : 0.0;
+        m.min[j] = is && value < m.min[j] ? value : m.min[j];
+        m.max[j] = is && value > m.max[j] ? value : m.max[j];
     }
 }
 
@@ -84,8 +85,8 @@ static void measure(struct moments m, const float *x, size_t rows, size_t featur
 {
     for (size_t j = 0; j < features; j++) {
         m.count[j] = m.mean[j] = m.squares[j] = 0;
-        m.min[j] = FLT_MAX;
-        m.max[j] = -FLT_MAX;
+        m.min[j] = (double)FLT_MAX;
+        m.max[j] = (double)-FLT_MAX;
     }
     for (size_t i = 0; i < rows; i++) {
         add_row(m, x + i * features, features);
@@ -203,7 +204,7 @@ static void set_maps(struct scaler *scaler, struct moments m)
     double global = global_spread(m, scaler->features);
     for (size_t j = 0; j < scaler->features; j++) {
         bool varies = m.min[j] < m.max[j];
-        float center = varies || m.count[j] == 0 ? (float)m.mean[j] : m.min[j];
+        double center = varies || m.count[j] == 0 ? m.mean[j] : m.min[j];
         float scale = 1;
         switch (scaler->kind) {
         case SCALER_ASINH:
@@ -211,13 +212,13 @@ static void set_maps(struct scaler *scaler, struct moments m)
             break;
         case SCALER_MINMAX:
             center = varies ? m.min[j] : center;
-            scale = varies ? inverse((double)m.max[j] - (double)m.min[j]) : 0;
+            scale = varies ? inverse(m.max[j] - m.min[j]) : 0;
             break;
         case SCALER_GLOBAL:
             scale = inverse(global);
             break;
         }
-        scaler->offset[j] = center;
+        scaler->offset[j] = (float)center;
         scaler->scale[j] = scale;
     }
 }
@@ -230,16 +231,15 @@ int scaler_fit(struct scaler *out, enum scaler_kind kind, const float *x, size_t
     if (status != DEEPSAD_OK) {
         return status;
     }
-    double *sums = calloc(4 * features, sizeof *sums);
+    double *sums = calloc(5 * features, sizeof *sums);
     uint32_t *keys = calloc(rows + 1, MEDIAN_COLUMNS * sizeof *keys);
     if (sums == NULL || keys == NULL) {
         status = error_no_memory(error, "fitting a scaler");
         scaler_done(&scaler);
         goto out;
     }
-    float *ends = (float *)(sums + 3 * features);
-    struct moments m = {sums, sums + features, sums + 2 * features, ends,
-                        ends + features};
+    struct moments m = {sums, sums + features, sums + 2 * features, sums + 3 * features,
+                        sums + 4 * features};
     measure(m, x, rows, features);
     set_maps(&scaler, m);
     set_medians(scaler.impute, x, rows, features, keys);
@@ -327,7 +327,6 @@ enum { LANES = 16 };
 
 static inline void asinh_lanes(float z[static LANES])
 {
-#pragma omp simd
     for (size_t i = 0; i < LANES; i++) {
         z[i] = asinh_one(z[i]);
     }

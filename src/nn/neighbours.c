@@ -340,7 +340,7 @@ static void set_scales(struct neighbours *n, const struct pool *pool, size_t sca
     double step = (double)pool->kept_count / (double)count;
     memset(sums, 0, n->members * sizeof *sums);
     for (size_t done = 0; done < count;) {
-        size_t index[LANES_MAX];
+        size_t index[LANES_MAX] = {0};
         size_t filled = 0;
         for (; filled < kernel->floats && done < count; done++) {
             index[filled++] = pool->kept[(size_t)((double)done * step)];

@@ -29,6 +29,9 @@ int packed_init(struct packed *layer, size_t inputs, size_t outputs,
     size_t padded = 0;
     size_t floats = 0;
     size_t bytes = 0;
+    if (inputs == 0 || outputs == 0) {
+        return error_set(error, DEEPSAD_INVALID, "a layer needs inputs and outputs");
+    }
     if (__builtin_add_overflow(outputs, (size_t)PACKED_LANES - 1, &padded)) {
         return error_no_memory(error, "a layer");
     }
@@ -38,7 +41,7 @@ int packed_init(struct packed *layer, size_t inputs, size_t outputs,
         __builtin_mul_overflow(floats, sizeof(float), &bytes)) {
         return error_no_memory(error, "a layer");
     }
-    float *block = bytes > 0 ? aligned_alloc(SIMD_ALIGN, bytes) : NULL;
+    float *block = aligned_alloc(SIMD_ALIGN, bytes);
     if (block == NULL) {
         return error_no_memory(error, "a layer");
     }
@@ -99,23 +102,22 @@ typedef float quarter __attribute__((vector_size(PACKED_LANES / 4 * sizeof(float
 #include "nn/packed_kernel.inc"
 #endif
 
-static void multiply(const struct packed *layer, float *y, const float *x, size_t stride,
-                     size_t rows, enum simd_level level)
+static void multiply(struct pass pass, enum simd_level level)
 {
     switch (level) {
 #if SIMD_X86
     case SIMD_AVX512:
-        multiply_avx512(layer, y, x, stride, rows);
+        multiply_avx512(pass);
         break;
     case SIMD_AVX2:
-        multiply_avx2(layer, y, x, stride, rows);
+        multiply_avx2(pass);
         break;
 #else
     case SIMD_AVX512:
     case SIMD_AVX2:
 #endif
     case SIMD_BASELINE:
-        multiply_baseline(layer, y, x, stride, rows);
+        multiply_baseline(pass);
         break;
     }
 }
@@ -182,7 +184,7 @@ static void sigmoid_rows(const struct packed *layer, float *y, size_t rows)
 void packed_forward_level(const struct packed *layer, float *y, const float *x,
                           size_t stride, size_t rows, enum simd_level level)
 {
-    multiply(layer, y, x, stride, rows, level);
+    multiply((struct pass){layer, y, x, stride, rows, 0, 0}, level);
     if (layer->activation == PACKED_SIGMOID) {
         sigmoid_rows(layer, y, rows);
     }

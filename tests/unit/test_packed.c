@@ -160,6 +160,8 @@ static void impossible_sizes_are_refused(void **state)
                      DEEPSAD_NO_MEMORY);
     assert_int_equal(packed_init(&layer, 1, SIZE_MAX, PACKED_LINEAR, NULL),
                      DEEPSAD_NO_MEMORY);
+    assert_int_equal(packed_init(&layer, 0, 1, PACKED_LINEAR, NULL), DEEPSAD_INVALID);
+    assert_int_equal(packed_init(&layer, 1, 0, PACKED_LINEAR, NULL), DEEPSAD_INVALID);
     assert_null(layer.weight);
 }
 
