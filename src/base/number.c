@@ -382,36 +382,48 @@ static struct shortest shortest_of_bits(uint32_t magnitude)
     return shorten(c, q, fraction == 0 && biased > 1);
 }
 
-/* Decimal digits of `value`, without trailing zeros; *exponent that of the first. */
-static size_t write_digits(char digits[static 10], int *exponent, struct shortest value)
+enum { DIGITS = 9, DIGITS_ROOM = 32 };
+
+/* The eight digits of a number below 10^8 as bytes 0..9, the first the lowest. */
+static inline uint64_t spread_digits(uint32_t number)
 {
-    uint32_t rest = value.digits;
-    char reversed[10] = {0};
-    size_t start = 0;
-    for (; rest != 0 && rest % 10 == 0; rest /= 10) {
-        value.exponent++;
-    }
-    size_t count = 0;
-    do {
-        reversed[count++] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest != 0);
-    *exponent = value.exponent + (int)count - 1;
-    for (; start < count; start++) {
-        digits[start] = reversed[count - 1 - start];
-    }
-    return count;
+    uint64_t halves = number / 10000 | (uint64_t)(number % 10000) << 32;
+    uint64_t hundreds = ((halves * 10486) >> 20) & 0x0000007f0000007f; /* / 100 */
+    uint64_t pairs = hundreds | (halves - 100 * hundreds) << 16;
+    uint64_t tens = ((pairs * 103) >> 10) & 0x000f000f000f000f; /* / 10 */
+    return tens | (pairs - 10 * tens) << 8;
 }
 
+/* The digits of `value` > 0 at the left of `digits`, zeros behind them; returns how many
+ * there are without trailing zeros. *exponent is that of the first. */
+static size_t write_digits(char digits[static DIGITS_ROOM], int *exponent,
+                           struct shortest value)
+{
+    static const uint32_t powers[] = {1,      10,      100,      1000,      10000,
+                                      100000, 1000000, 10000000, 100000000, 1000000000};
+    int bits = 32 - __builtin_clz(value.digits);
+    int count = bits * 1233 >> 12; /* log10 2^bits */
+    count += value.digits >= powers[count];
+    *exponent = value.exponent + count - 1;
+    uint32_t number = value.digits * powers[DIGITS - count];
+    uint32_t first = number / powers[8];
+    uint64_t rest = spread_digits(number - first * powers[8]);
+    int zeros = rest == 0 ? 8 : __builtin_clzll(rest) / 8;
+    rest |= 0x3030303030303030;
+    memset(digits, '0', DIGITS_ROOM);
+    digits[0] = (char)('0' + first);
+    memcpy(digits + 1, &rest, sizeof rest);
+    return (size_t)(DIGITS - zeros);
+}
+
+/* Copies are of a fixed size, more than is needed: `out` has room, and a constant number
+ * of bytes is a load and a store. */
 static size_t write_scientific(char *out, const char *digits, size_t count, int exponent)
 {
-    size_t length = 0;
-    out[length++] = digits[0];
-    if (count > 1) {
-        out[length++] = '.';
-        memcpy(out + length, digits + 1, count - 1);
-        length += count - 1;
-    }
+    out[0] = digits[0];
+    out[1] = '.';
+    memcpy(out + 2, digits + 1, DIGITS - 1);
+    size_t length = count > 1 ? count + 1 : 1;
     out[length++] = 'e';
     if (exponent < 0) {
         out[length++] = '-';
@@ -426,23 +438,21 @@ static size_t write_scientific(char *out, const char *digits, size_t count, int 
 
 static size_t write_plain(char *out, const char *digits, size_t count, int exponent)
 {
-    size_t length = 0;
     if (exponent < 0) {
         size_t zeros = (size_t)-exponent; /* the one before the point too */
-        memset(out, '0', zeros + 1);
+        memset(out, '0', 8);
         out[1] = '.';
-        memcpy(out + zeros + 1, digits, count);
+        memcpy(out + zeros + 1, digits, 16);
         return zeros + 1 + count;
     }
-    for (size_t whole = (size_t)exponent + 1; length < whole; length++) {
-        out[length] = length < count ? digits[length] : '0';
+    size_t whole = (size_t)exponent + 1;
+    memcpy(out, digits, 16);
+    if (count <= whole) {
+        return whole;
     }
-    if (length < count) {
-        memcpy(out + length + 1, digits + length, count - length);
-        out[length] = '.';
-        length = count + 1;
-    }
-    return length;
+    out[whole] = '.';
+    memcpy(out + whole + 1, digits + whole, 16);
+    return count + 1;
 }
 
 size_t number_format_float(char text[static NUMBER_FLOAT_MAX], float value)
@@ -455,12 +465,15 @@ size_t number_format_float(char text[static NUMBER_FLOAT_MAX], float value)
         text[0] = '0';
         return 1;
     }
-    char digits[10];
+    char digits[DIGITS_ROOM];
+    char out[DIGITS_ROOM + 8] = "-";
     int exponent;
     size_t count = write_digits(digits, &exponent, shortest_of_bits(magnitude));
     size_t sign = bits >> 31;
-    text[0] = '-';
     bool plain = exponent >= PLAIN_MIN && exponent <= PLAIN_MAX;
-    return sign + (plain ? write_plain(text + sign, digits, count, exponent)
-                         : write_scientific(text + sign, digits, count, exponent));
+    size_t length =
+        sign + (plain ? write_plain(out + sign, digits, count, exponent)
+                      : write_scientific(out + sign, digits, count, exponent));
+    memcpy(text, out, NUMBER_FLOAT_MAX);
+    return length;
 }
