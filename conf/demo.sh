@@ -10,27 +10,34 @@ run=build/run
 models=$run/models
 fashion=$models/fashion-mnist
 mkdir -p "$models" "$run/state"
-[ -e "$models/shuttle" ] || cp -R models/shuttle "$models/shuttle"
+cp -Ru models/shuttle "$models"
 
 # T-shirts are normal. Of the other nine classes a few rows are labelled anomalous: 5 % of
 # all training rows.
 if ! build/deepsad inspect "$fashion" >/dev/null 2>&1; then
+    rm -f "$run/evaluation.txt"
     echo "Training on Fashion-MNIST: class 0 is normal, 5 % of the rows are labelled anomalies."
     build/deepsad train "$images/train-images-idx3-ubyte.gz" \
         --labels "$images/train-labels-idx1-ubyte.gz" --normal-class 0 \
         --labeled-anomalies 0.05 --out "$fashion"
-    echo "Evaluating on the 10,000 test images:"
+fi
+if [ ! -e "$run/evaluation.txt" ]; then
     build/deepsad evaluate "$fashion" "$images/t10k-images-idx3-ubyte.gz" \
-        --labels "$images/t10k-labels-idx1-ubyte.gz" --normal-class 0 >"$run/evaluation.txt"
-    # Two test images as a request: an ankle boot (the first) and a T-shirt (number 19).
+        --labels "$images/t10k-labels-idx1-ubyte.gz" --normal-class 0 >"$run/evaluation.tmp"
+    mv "$run/evaluation.tmp" "$run/evaluation.txt"
+fi
+# Two test images as a request: an ankle boot (the first) and a T-shirt (number 19).
+if [ ! -e "$run/images.json" ]; then
     for image in 0 19; do
         zcat "$images/t10k-images-idx3-ubyte.gz" | tail -c +$((17 + 784 * image)) |
             head -c 784 | od -An -v -tu1 |
             awk '{ for (i = 1; i <= NF; i++) printf "%s%.4g", n++ ? "," : "[", $i / 255 }
                  END { print "]" }'
     done | paste -s -d , | sed 's/.*/{"ids": ["ankle-boot", "t-shirt"], "samples": [&]}/' \
-        >"$run/images.json"
+        >"$run/images.tmp"
+    mv "$run/images.tmp" "$run/images.json"
 fi
+echo "Fashion-MNIST, the 10,000 test images:"
 cat "$run/evaluation.txt"
 
 port=${PORT:-8080}
@@ -54,7 +61,7 @@ Serving. Paste these into another terminal; Ctrl-C here stops.
 
     # two readings of the space shuttle's sensors: a usual one, a rare one
     curl -s $url/v1/models/shuttle/score -H 'Content-Type: application/json' \\
-        -d '{"samples": [[50,0,82,0,52,-5,32,30,0], [55,0,92,-3,54,2,38,38,2]]}'
+        -d '{"samples": [[50,0,82,0,52,-5,32,30,0], [90,0,82,0,52,-5,-8,30,-20]]}'
 
     # the same as CSV
     printf '50,0,82,0,52,-5,32,30,0\n' | curl -s $url/v1/models/shuttle/score \\
@@ -62,7 +69,7 @@ Serving. Paste these into another terminal; Ctrl-C here stops.
 
     # an ankle boot and a T-shirt, for a model that knows T-shirts as normal
     curl -s $url/v1/models/fashion-mnist/score -H 'Content-Type: application/json' \\
-        -d @$run/images.json
+        -d @$PWD/$run/images.json
 
     curl -s $url/v1/models/shuttle
     curl -s $url/metrics

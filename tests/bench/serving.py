@@ -29,7 +29,7 @@ CASES = [("reference", 1, 1500, 1.25, None), ("reference", 32, 1500, 1.6, None),
          ("default", 32, 300, None, None), ("default", 1000, 30, None, 3000.0)]
 
 
-def training_rows(folder):
+def training_rows(folder, rows=29000):
     """Path of a CSV to train on: shuttle's shape, from DATA if that is given."""
     shuttle = pathlib.Path(os.environ.get("DATA") or "/nonexistent") / "shuttle.csv"
     if shuttle.exists():
@@ -37,9 +37,10 @@ def training_rows(folder):
                        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return folder / "split" / "train.csv"
     rng = np.random.default_rng(1)
-    x = rng.normal(size=(29000, FEATURES)) @ rng.normal(size=(FEATURES, FEATURES)) * 20
-    x[-280:] += 400
-    labels = [""] * 28720 + ["anomalous"] * 280
+    x = rng.normal(size=(rows, FEATURES)) @ rng.normal(size=(FEATURES, FEATURES)) * 20
+    anomalies = rows // 100
+    x[-anomalies:] += 400
+    labels = [""] * (rows - anomalies) + ["anomalous"] * anomalies
     with open(folder / "train.csv", "w", encoding="ascii") as file:
         file.write(",".join(f"x{j}" for j in range(FEATURES)) + ",label\n")
         for row, label in zip(x, labels):
