@@ -22,7 +22,7 @@ part "where a scoring request's time goes" "$python" tests/bench/profile.py "$bu
 part "training against PyTorch" "$python" tests/bench/train.py "$build/bench/bench_train"
 part "deepsad train, default recipe" "$python" tests/bench/train_tool.py "$build"
 if [ -n "${DATA:-}" ]; then
-    part "accuracy" "$python" tests/bench/accuracy.py "$DATA" --build "$build"
+    part "accuracy" "$python" tests/bench/accuracy.py "$DATA" --seeds "${SEEDS:-3}"
 fi
 echo
 [ -z "$failed" ] || { echo "a limit was missed in:$failed" >&2; exit 1; }
