@@ -80,37 +80,72 @@ static int sync_parent(const char *path)
     return number;
 }
 
-int file_replace(const char *path, const void *bytes, size_t size,
-                 struct deepsad_error *error)
+int file_writer_open(struct file_writer *out, const char *path,
+                     struct deepsad_error *error)
 {
-    char temporary[PATH_MAX];
-    int length = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
-    if (length < 0 || (size_t)length >= sizeof temporary) {
-        return error_set(error, DEEPSAD_INVALID, "%s: path too long", path);
+    struct file_writer writer = {.path = path};
+    int length = asprintf(&writer.temporary, "%s.XXXXXX", path);
+    if (length < 0) {
+        return error_no_memory(error, path);
     }
-    int descriptor = mkostemp(temporary, O_CLOEXEC);
-    if (descriptor < 0) {
-        return error_system(error, errno, "%s: cannot create a temporary file beside it",
+    writer.descriptor = mkostemp(writer.temporary, O_CLOEXEC);
+    if (writer.descriptor < 0) {
+        int number = errno;
+        free(writer.temporary);
+        return error_system(error, number, "%s: cannot create a temporary file beside it",
                             path);
     }
-    int number = write_all(descriptor, bytes, size);
-    if (number == 0 && (fchmod(descriptor, 0644) != 0 || fsync(descriptor) != 0)) {
+    *out = writer;
+    return DEEPSAD_OK;
+}
+
+void file_writer_write(struct file_writer *writer, const void *bytes, size_t size)
+{
+    if (writer->number == 0) {
+        writer->number = write_all(writer->descriptor, bytes, size);
+    }
+}
+
+int file_writer_commit(struct file_writer *writer, struct deepsad_error *error)
+{
+    int number = writer->number;
+    if (number == 0 &&
+        (fchmod(writer->descriptor, 0644) != 0 || fsync(writer->descriptor) != 0)) {
         number = errno;
     }
-    if (close(descriptor) != 0 && number == 0) {
-        number = errno;
-    }
-    if (number == 0 && rename(temporary, path) != 0) {
+    if (number == 0 && rename(writer->temporary, writer->path) != 0) {
         number = errno;
     }
     if (number != 0) {
-        unlink(temporary);
-        return error_system(error, number, "%s: cannot write", path);
+        int status = error_system(error, number, "%s: cannot write", writer->path);
+        file_writer_discard(writer);
+        return status;
     }
-    number = sync_parent(path);
-    return number == 0
-               ? DEEPSAD_OK
-               : error_system(error, number, "%s: cannot sync its directory", path);
+    close(writer->descriptor); /* all is synced: nothing is left that could fail */
+    free(writer->temporary);
+    number = sync_parent(writer->path);
+    return number == 0 ? DEEPSAD_OK
+                       : error_system(error, number, "%s: cannot sync its directory",
+                                      writer->path);
+}
+
+void file_writer_discard(struct file_writer *writer)
+{
+    close(writer->descriptor);
+    unlink(writer->temporary);
+    free(writer->temporary);
+}
+
+int file_replace(const char *path, const void *bytes, size_t size,
+                 struct deepsad_error *error)
+{
+    struct file_writer writer;
+    int status = file_writer_open(&writer, path, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    file_writer_write(&writer, bytes, size);
+    return file_writer_commit(&writer, error);
 }
 
 int file_make_directories(const char *path, struct deepsad_error *error)

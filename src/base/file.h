@@ -12,8 +12,23 @@
 int file_read(struct buffer *out, const char *path, size_t limit,
               struct deepsad_error *error);
 
-/* Replaces `path` by `size` bytes: temporary file in the same directory, fsync, rename,
- * fsync of the directory. On failure the old file stands and no temporary is left. */
+/* Replaces `path` piece by piece: a temporary file in the same directory, at the end
+ * fsync, rename, fsync of the directory. Until then the old file stands. */
+struct file_writer {
+    const char *path; /* borrowed */
+    char *temporary;
+    int descriptor;
+    int number; /* errno of the first write that failed: the rest then does nothing */
+};
+
+int file_writer_open(struct file_writer *out, const char *path,
+                     struct deepsad_error *error);
+void file_writer_write(struct file_writer *writer, const void *bytes, size_t size);
+/* Ends the writer, one way or the other; after a failure no temporary file is left. */
+int file_writer_commit(struct file_writer *writer, struct deepsad_error *error);
+void file_writer_discard(struct file_writer *writer);
+
+/* The same for bytes that are all there. */
 int file_replace(const char *path, const void *bytes, size_t size,
                  struct deepsad_error *error);
 

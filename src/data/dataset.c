@@ -241,14 +241,29 @@ static void append_row(struct buffer *out, const float *x, size_t features, int 
 int deepsad_dataset_write_csv(const struct deepsad_dataset *dataset, const char *path,
                               struct deepsad_error *error)
 {
+    enum { PIECE = 1 << 18 };
+    struct file_writer writer;
+    int status = file_writer_open(&writer, path, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
     struct buffer out = {0};
     append_header(&out, dataset);
-    for (size_t i = 0; i < dataset->rows; i++) {
+    for (size_t i = 0; i < dataset->rows && !out.failed; i++) {
         append_row(&out, dataset->x + i * dataset->features, dataset->features,
                    dataset->labels != NULL ? dataset->labels[i] : 0);
+        if (out.length >= PIECE) {
+            file_writer_write(&writer, out.data, out.length);
+            buffer_clear(&out);
+        }
     }
-    int status = out.failed ? error_no_memory(error, path)
-                            : file_replace(path, out.data, out.length, error);
+    if (out.failed) {
+        file_writer_discard(&writer);
+        status = error_no_memory(error, path);
+    } else {
+        file_writer_write(&writer, out.data, out.length);
+        status = file_writer_commit(&writer, error);
+    }
     buffer_done(&out);
     return status;
 }
