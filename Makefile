@@ -110,6 +110,9 @@ define require
 	    echo "    apt-get install --no-install-recommends $$*" >&2; exit 1; fi
 endef
 
+packages: ## install what building needs
+	$(call require,$(BUILD_PACKAGES))
+
 # ---- Running ---------------------------------------------------------------------------------
 run: ## install what is missing, build, train on Fashion-MNIST, serve
 	$(call require,$(RUN_PACKAGES))
@@ -120,11 +123,20 @@ run: ## install what is missing, build, train on Fashion-MNIST, serve
 test: ## install what is missing, build, run every test
 	$(call require,$(TEST_PACKAGES))
 	@$(MAKE) -s -j$$(nproc) all tests
-	@$(MAKE) -s layers format-check check
-	@echo "make test: all passed"
+	@$(MAKE) -s PARTS="layers format-check unit fuzz-smoke blackbox" check
 
 tests: programs $(UNIT_TESTS) $(SMOKE_TESTS)
-check: unit fuzz-smoke blackbox
+# Runs all parts, whatever fails, and sums up.
+PARTS = unit fuzz-smoke blackbox
+check:
+	@failed=; for part in $(PARTS); do \
+	    echo "== $$part"; begin=$$(date +%s); result=passed; \
+	    $(MAKE) -s $$part || { result=FAILED; failed="$$failed $$part"; }; \
+	    summary="$$summary  $$(printf '%-13s' $$part) $$result, $$(($$(date +%s) - begin)) s|"; \
+	done; \
+	echo "== summary ($(VARIANT))"; printf '%s' "$$summary" | tr '|' '\n'; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi; \
+	echo "all passed"
 
 unit: $(UNIT_TESTS) ## unit and golden tests
 	@sh tests/run_each.sh $(UNIT_TESTS)
@@ -137,14 +149,20 @@ blackbox: programs ## real programs, real sockets
 	@DEEPSAD_BUILD=$(BUILD) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -q \
 	    -p no:cacheprovider tests/blackbox $(PYTEST)
 
+swap: all ## 1,000 hot swaps under scoring load
+	@DEEPSAD_SWAPS=1000 $(MAKE) -s blackbox PYTEST="-s -k swaps_under_load"
+hostile: all ## 10,000 hostile bodies (make asan sends as many)
+	@DEEPSAD_HOSTILE=10000 $(MAKE) -s blackbox PYTEST="-s -k hostile_body"
+
 asan: ## the suite under AddressSanitizer, LeakSanitizer and UBSan
 	$(call require,$(TEST_PACKAGES))
 	@$(MAKE) -s -j$$(nproc) VARIANT=asan tests
-	@$(MAKE) -s VARIANT=asan check
+	@OPENBLAS_NUM_THREADS=1 DEEPSAD_HOSTILE=10000 ASAN_OPTIONS=detect_leaks=1 \
+	    UBSAN_OPTIONS=print_stacktrace=1 $(MAKE) -s VARIANT=asan check
 tsan: ## the suite under ThreadSanitizer
 	$(call require,$(TEST_PACKAGES))
 	@$(MAKE) -s -j$$(nproc) VARIANT=tsan tests
-	@TSAN_OPTIONS=halt_on_error=1 $(MAKE) -s VARIANT=tsan check
+	@OPENBLAS_NUM_THREADS=1 TSAN_OPTIONS=halt_on_error=1 $(MAKE) -s VARIANT=tsan check
 
 FUZZ_SECONDS = 60
 fuzz: ## libFuzzer on every parser, FUZZ_SECONDS each
@@ -205,7 +223,7 @@ bench: ## speed and memory against named peers and limits; DATA=folder of CSV fi
 # ---- Installing ------------------------------------------------------------------------------
 install: all ## under PREFIX (DESTDIR is honoured)
 	install -D -m 755 build/release/deepsad $(DESTDIR)$(PREFIX)/bin/deepsad
-	install -D -m 755 build/release/deepsadd $(DESTDIR)$(PREFIX)/sbin/deepsadd
+	install -D -m 755 build/release/deepsadd $(DESTDIR)$(PREFIX)/bin/deepsadd
 	install -D -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib/libdeepsad.a
 	install -D -m 644 include/deepsad.h $(DESTDIR)$(PREFIX)/include/deepsad.h
 	install -D -m 644 src/tool/man/deepsad.1 $(DESTDIR)$(PREFIX)/share/man/man1/deepsad.1
@@ -215,7 +233,7 @@ install: all ## under PREFIX (DESTDIR is honoured)
 	[ -e $(DESTDIR)$(SYSCONFDIR)/deepsad/deepsadd.yaml ] || \
 	    install -D -m 644 conf/deepsadd.yaml $(DESTDIR)$(SYSCONFDIR)/deepsad/deepsadd.yaml
 	install -d $(DESTDIR)$(UNITDIR)
-	sed 's|/usr/sbin/deepsadd|$(PREFIX)/sbin/deepsadd|' systemd/deepsadd.service \
+	sed 's|/usr/bin/deepsadd|$(PREFIX)/bin/deepsadd|' systemd/deepsadd.service \
 	    > $(DESTDIR)$(UNITDIR)/deepsadd.service
 
 clean: ## remove build/
@@ -224,7 +242,7 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-.PHONY: all programs run test tests check unit fuzz-smoke blackbox asan tsan fuzz fuzz-run \
+.PHONY: all packages programs run test tests check unit fuzz-smoke blackbox swap hostile asan tsan fuzz fuzz-run \
     golden coverage layers format format-check lint lint-tidy lint-cppcheck lint-analyzer \
     bench install clean help
 .SECONDARY:
