@@ -184,7 +184,7 @@ static bool is_name(const struct rows *rows, size_t column, const char *name,
                     size_t length)
 {
     const char *own = rows->columns.name(rows->columns.closure, column);
-    return strncmp(own, name, length) == 0 && own[length] == '\0';
+    return strlen(own) == length && memcmp(own, name, length) == 0;
 }
 
 static bool fail_name(struct rows *rows, const char *name, size_t length,
@@ -202,9 +202,12 @@ enum rows_found rows_find(struct rows *rows, const char *name, size_t length,
 {
     /* Most clients name the features in the same order in each row. */
     size_t guess = rows->filled < rows->columns.count ? rows->order[rows->filled] : 0;
-    size_t found = is_name(rows, guess, name, length)
-                       ? guess
-                       : rows->columns.index(rows->columns.closure, name, length);
+    size_t found = guess;
+    if (!is_name(rows, guess, name, length)) {
+        bool text = memchr(name, '\0', length) == NULL; /* no name holds a NUL */
+        found =
+            text ? rows->columns.index(rows->columns.closure, name, length) : SIZE_MAX;
+    }
     if (found == SIZE_MAX) {
         return ROWS_UNKNOWN;
     }
