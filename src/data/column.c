@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/nearest.h"
 #include "base/number.h"
 #include "base/utf8.h"
 
@@ -235,14 +236,18 @@ static int no_such_column(const struct columns *columns, const char *name,
                          "header",
                          columns->path, name, purpose);
     }
-    char first[FIELD_EXCERPT], last[FIELD_EXCERPT];
-    field_excerpt(first, columns->cells[0].text, strlen(columns->cells[0].text));
-    field_excerpt(last, columns->cells[columns->count - 1].text,
-                  strlen(columns->cells[columns->count - 1].text));
+    struct nearest nearest = nearest_to(name);
+    for (size_t j = 0; j < columns->count; j++) {
+        nearest_try(&nearest, columns->cells[j].text);
+    }
+    const char *shown = nearest.best != NULL ? nearest.best : columns->cells[0].text;
+    char excerpt[FIELD_EXCERPT];
+    field_excerpt(excerpt, shown, strlen(shown));
     return error_set(
-        error, DEEPSAD_INVALID,
-        "%s:1:1: there is no column `%s` %s; the %zu columns are `%s` to `%s`",
-        columns->path, name, purpose, columns->count, first, last);
+        error, DEEPSAD_INVALID, "%s:1:1: there is no column `%s` %s; %s `%s`%s",
+        columns->path, name, purpose,
+        nearest.best != NULL ? "did you mean" : "the first of the columns is", excerpt,
+        nearest.best != NULL ? "?" : "");
 }
 
 static int choose_ignored(struct columns *columns, struct deepsad_error *error)

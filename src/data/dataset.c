@@ -242,6 +242,15 @@ int deepsad_dataset_write_csv(const struct deepsad_dataset *dataset, const char 
                               struct deepsad_error *error)
 {
     enum { PIECE = 1 << 18 };
+    for (size_t j = 0; dataset->names != NULL && j < dataset->features; j++) {
+        if (strcmp(dataset->names[j], "label") == 0) {
+            return error_set(
+                error, DEEPSAD_INVALID,
+                "%s: a feature is named `label`, as is the column of labels; "
+                "rename it, or leave it out when reading (--ignore label)",
+                path);
+        }
+    }
     struct file_writer writer;
     int status = file_writer_open(&writer, path, error);
     if (status != DEEPSAD_OK) {

@@ -237,9 +237,12 @@ static void columns_that_are_not_there_are_refused(void **state)
     struct deepsad_read_options options = {.label_column = "y"};
     assert_refused(
         "a,b\n1,2\n", &options,
-        "t.csv:1:1: there is no column `y` of labels; the 2 columns are `a` to "
-        "`b`");
+        "t.csv:1:1: there is no column `y` of labels; the first of the columns is `a`");
     assert_refused("1,2\n", &options, "t.csv:1:1: there is no header row");
+    options.label_column = "clas";
+    assert_refused(
+        "a,class\n1,2\n", &options,
+        "t.csv:1:1: there is no column `clas` of labels; did you mean `class`?");
     options = (struct deepsad_read_options){.label_map = "0=normal"};
     assert_refused("a,b\n1,2\n", &options, "t.csv:1:1: there is no column `label`");
     const char *ignore[] = {"a", "z", NULL};

@@ -121,6 +121,18 @@ static void a_file_that_cannot_be_written_is_an_error(void **state)
     deepsad_dataset_clear(&data);
 }
 
+static void a_feature_named_label_is_not_written_twice(void **state)
+{
+    struct deepsad_dataset data = {0};
+    struct deepsad_error error = {0};
+    const struct deepsad_read_options options = {.label_column = "y"};
+    const char *path = files_write(state, "two.csv", "label,y\n1,normal\n", 17);
+    assert_int_equal(deepsad_dataset_read(&data, path, &options, NULL), DEEPSAD_OK);
+    assert_int_equal(deepsad_dataset_write_csv(&data, path, &error), DEEPSAD_INVALID);
+    assert_error_says(error, "a feature is named `label`");
+    deepsad_dataset_clear(&data);
+}
+
 static void sizes_that_overflow_are_an_error(void **state)
 {
     (void)state;
@@ -150,6 +162,7 @@ int main(void)
         cmocka_unit_test(a_selection_is_a_copy_in_its_own_order),
         cmocka_unit_test(what_is_written_is_plain_csv),
         cmocka_unit_test(a_file_that_cannot_be_written_is_an_error),
+        cmocka_unit_test(a_feature_named_label_is_not_written_twice),
         cmocka_unit_test(sizes_that_overflow_are_an_error),
         cmocka_unit_test(clearing_takes_null_and_twice),
     };
