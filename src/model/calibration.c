@@ -129,7 +129,7 @@ static int compare_points(const void *a, const void *b)
     return (left->u > right->u) - (left->u < right->u);
 }
 
-/* b, at the same u as a, or below it where it should not be, joins a. */
+/* b, at the same u as a, or not above it though it should be, joins a. */
 static void merge_point(struct isotonic_point *a, const struct isotonic_point *b)
 {
     double weight = a->weight + b->weight;
@@ -150,31 +150,20 @@ static size_t merge_equal(struct isotonic_point *points, size_t count)
     return kept;
 }
 
-/* Pool adjacent violators. A pool is kept at its first point; `weight` of the others is
- * set to 0 to mark them, and they take the pool's value in the end. */
+/* Pool adjacent violators, the pools in front of the points still to come. */
 size_t isotonic_fit(struct isotonic_point *points, size_t count)
 {
     qsort(points, count, sizeof *points, compare_points);
     count = merge_equal(points, count);
-    for (size_t i = 1; i < count; i++) {
-        size_t last = i; /* start of the pool that ends at i */
-        while (last > 0) {
-            size_t before = last - 1;
-            while (points[before].weight == 0) {
-                before--;
-            }
-            if (points[before].y <= points[last].y) {
-                break;
-            }
-            merge_point(&points[before], &points[last]);
-            points[last].weight = 0;
-            last = before;
+    size_t pools = 0;
+    for (size_t i = 0; i < count; i++) {
+        points[pools++] = points[i];
+        while (pools > 1 && points[pools - 2].y >= points[pools - 1].y) {
+            merge_point(&points[pools - 2], &points[pools - 1]);
+            pools--;
         }
     }
-    for (size_t i = 1; i < count; i++) {
-        points[i].y = points[i].weight == 0 ? points[i - 1].y : points[i].y;
-    }
-    return count;
+    return pools;
 }
 
 double isotonic_at(const struct isotonic_point *points, size_t count, double u)

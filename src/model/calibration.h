@@ -57,14 +57,13 @@ int calibration_weigh(float *weights, const float *reference, size_t rows,
                       const struct calibration_labels *labels,
                       struct deepsad_error *error);
 
-/* Isotonic (never falling) least-squares fit of y (count) over ascending u, in place;
- * equal u share one value. */
+/* Isotonic (never falling) least-squares fit of y over u, in any order, in place: what is
+ * left are its steps, each at the u where it starts. Returns their number. */
 struct isotonic_point {
     double u, y, weight;
 };
-/* Merges points of equal u, fits; returns how many are left. Sorts first. */
 size_t isotonic_fit(struct isotonic_point *points, size_t count);
-/* Value of the last point at or below u, else of the first. count > 0. */
+/* Value of the last step that starts at or below u, else of the first. count > 0. */
 double isotonic_at(const struct isotonic_point *points, size_t count, double u);
 
 #endif

@@ -212,6 +212,28 @@ static int pretrain(struct network *encoder, const struct ensemble *ensemble,
     return status;
 }
 
+static int fit_center(struct ensemble_member *member, const struct training *training,
+                      const struct trainer_data *data, struct deepsad_error *error)
+{
+    size_t wanted = training->plan->center_rows;
+    size_t stride = wanted == 0 || wanted >= data->count ? 1 : data->count / wanted;
+    struct trainer_data sample = *data;
+    size_t *index = malloc((data->count / stride + 1) * sizeof *index);
+    member->center = calloc(member->network->outputs, sizeof *member->center);
+    if (index == NULL || member->center == NULL) {
+        free(index);
+        return error_no_memory(error, "a center");
+    }
+    sample.count = 0;
+    for (size_t i = 0; i < data->count; i += stride) {
+        index[sample.count++] = data->index[i];
+    }
+    sample.index = index;
+    int status = trainer_center(member->center, member->network, &sample, error);
+    free(index);
+    return status;
+}
+
 static int fit_network(struct ensemble *ensemble, struct ensemble_member *member,
                        const struct training *training, const struct trainer_data *data,
                        size_t k, struct deepsad_error *error)
@@ -224,10 +246,7 @@ static int fit_network(struct ensemble *ensemble, struct ensemble_member *member
         status = pretrain(member->network, ensemble, training, data, k, &rng, error);
     }
     if (status == DEEPSAD_OK) {
-        member->center = calloc(member->network->outputs, sizeof *member->center);
-        status = member->center == NULL
-                     ? error_no_memory(error, "a center")
-                     : trainer_center(member->center, member->network, data, error);
+        status = fit_center(member, training, data, error);
     }
     if (status != DEEPSAD_OK) {
         return status;

@@ -32,6 +32,7 @@ struct plan {
 
     struct setting_counts hidden;
     bool batch_norm;
+    size_t center_rows; /* 0 = all */
     bool pretrain;
     struct trainer_options pretrain_options;
     struct trainer_options train_options;

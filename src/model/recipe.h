@@ -41,6 +41,7 @@ struct deepsad_recipe {
     size_t pretrain_epochs;
     double pretrain_learning_rate, pretrain_weight_decay;
     size_t epochs, steps; /* both 0: 100 steps, 300 once 100 anomalies are labelled */
+    size_t center_rows;   /* 0 = all */
     size_t batch, anomaly_batch;
     double learning_rate, weight_decay;
     bool decoupled;
