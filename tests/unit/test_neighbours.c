@@ -62,7 +62,7 @@ static double squared_distance(const struct neighbours *n, size_t member, size_t
 
 static double distance_of(const struct neighbours *n, size_t member, const float *row)
 {
-    double nearest = INFINITY;
+    double nearest = HUGE_VAL;
     for (size_t s = 0; s < SAMPLES; s++) {
         nearest = fmin(nearest, squared_distance(n, member, s, row));
     }
