@@ -253,9 +253,8 @@ static int read_options(void *values, const struct command *command, int argc,
     }
     longs[count] = (struct option){"help", no_argument, NULL, 'h'};
     opterr = 0;
-    optind = 1;
+    optind = 0; /* begin anew */
     for (;;) {
-        int before = optind;
         int found = getopt_long(argc, argv, ":h", longs, NULL);
         if (found == -1) {
             return -1;
@@ -265,9 +264,9 @@ static int read_options(void *values, const struct command *command, int argc,
             return EXIT_GOOD;
         }
         if (found == '?' || found == ':') {
-            /* a bundle of short options has not moved optind yet */
-            const char *word = argv[optind > before ? optind - 1 : optind];
-            say_fault(command, found, word);
+            char letter[] = {'-', (char)optopt, '\0'};
+            bool is_short = optopt > 0 && optopt < OPTION_FIRST;
+            say_fault(command, found, is_short ? letter : argv[optind - 1]);
             return EXIT_USAGE;
         }
         int code = take_option(values, command, found - OPTION_FIRST, optarg);
