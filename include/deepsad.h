@@ -132,8 +132,7 @@ struct deepsad_progress {
     const char *phase;      /* "pretrain", "train", "autoencoder", "neighbours",
                           "calibrate" */
     size_t member, members; /* which network of the ensemble, from 0 */
-    size_t step,
-        steps;       /* within the phase and member */
+    size_t step, steps;     /* within the phase and member */
     bool epochs;     /* the steps are epochs; else batches, or whatever the phase does */
     double loss;     /* NaN where the phase has none */
     double fraction; /* of the whole training, 0..1 */
