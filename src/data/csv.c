@@ -85,19 +85,11 @@ static int read_first_row(struct csv *csv, struct deepsad_error *error)
 
 static int resize(struct csv *csv, size_t rows, struct deepsad_error *error)
 {
-    struct deepsad_dataset *data = &csv->data;
-    if (rows > SIZE_MAX / sizeof *data->x / data->features) {
-        return error_no_memory(error, csv->columns.path);
+    int status = dataset_resize(&csv->data, rows, csv->columns.path, error);
+    if (status == DEEPSAD_OK) {
+        csv->capacity = rows;
     }
-    float *x = realloc(data->x, rows * data->features * sizeof *x);
-    data->x = x != NULL ? x : data->x;
-    signed char *labels = realloc(data->labels, rows);
-    data->labels = labels != NULL ? labels : data->labels;
-    if (x == NULL || labels == NULL) {
-        return error_no_memory(error, csv->columns.path);
-    }
-    csv->capacity = rows;
-    return DEEPSAD_OK;
+    return status;
 }
 
 static int read_cell(struct csv *csv, size_t column, const struct field *field, float *x,

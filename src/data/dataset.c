@@ -69,6 +69,25 @@ static int copy_names(char ***out, char *const *names, size_t count,
     return DEEPSAD_OK;
 }
 
+int dataset_resize(struct deepsad_dataset *dataset, size_t rows, const char *what,
+                   struct deepsad_error *error)
+{
+    if (rows > SIZE_MAX / sizeof *dataset->x / dataset->features) {
+        return error_no_memory(error, what);
+    }
+    float *x = realloc(dataset->x, rows * dataset->features * sizeof *x);
+    if (x == NULL) {
+        return error_no_memory(error, what);
+    }
+    dataset->x = x;
+    signed char *labels = realloc(dataset->labels, rows);
+    if (labels == NULL) {
+        return error_no_memory(error, what);
+    }
+    dataset->labels = labels;
+    return DEEPSAD_OK;
+}
+
 int dataset_select(struct deepsad_dataset *out, const struct deepsad_dataset *dataset,
                    const size_t *rows, size_t count, struct deepsad_error *error)
 {

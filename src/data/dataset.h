@@ -11,6 +11,11 @@
 int dataset_allocate(struct deepsad_dataset *out, size_t rows, size_t features,
                      const char *what, struct deepsad_error *error);
 
+/* Room for `rows` of them instead, at least one; those that stay keep their values, new
+ * ones have none. */
+int dataset_resize(struct deepsad_dataset *dataset, size_t rows, const char *what,
+                   struct deepsad_error *error);
+
 /* A copy of `count` rows of `dataset`, in the order of `rows`, with names and shape. */
 int dataset_select(struct deepsad_dataset *out, const struct deepsad_dataset *dataset,
                    const size_t *rows, size_t count, struct deepsad_error *error);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/simd.h"
+#include "data/dataset.h"
 
 enum { PIXELS_FIRST = 1 << 18 }; /* values that the first rows take */
 
@@ -24,19 +25,11 @@ void pixels_done(struct pixels *pixels)
 
 static int resize(struct pixels *pixels, size_t rows, struct deepsad_error *error)
 {
-    struct deepsad_dataset *data = &pixels->data;
-    if (rows > SIZE_MAX / sizeof *data->x / data->features) {
-        return error_no_memory(error, "images");
+    int status = dataset_resize(&pixels->data, rows, "images", error);
+    if (status == DEEPSAD_OK) {
+        pixels->capacity = rows;
     }
-    float *x = realloc(data->x, rows * data->features * sizeof *x);
-    data->x = x != NULL ? x : data->x;
-    signed char *labels = realloc(data->labels, rows);
-    data->labels = labels != NULL ? labels : data->labels;
-    if (x == NULL || labels == NULL) {
-        return error_no_memory(error, "images");
-    }
-    pixels->capacity = rows;
-    return DEEPSAD_OK;
+    return status;
 }
 
 SIMD_CLONES

@@ -245,7 +245,7 @@ static int read_options(void *values, const struct command *command, int argc,
 {
     struct option longs[OPTIONS_MAX + 2] = {0};
     int count = 0;
-    for (; command->options[count].name != NULL && count < OPTIONS_MAX; count++) {
+    for (; count < OPTIONS_MAX && command->options[count].name != NULL; count++) {
         bool value = takes_value(&command->options[count]);
         longs[count] = (struct option){command->options[count].name,
                                        value ? required_argument : no_argument, NULL,
