@@ -7,7 +7,7 @@ BUILD_PACKAGES = gcc libc6-dev pkg-config libmicrohttpd-dev libjansson-dev \
     libopenblas-pthread-dev libyaml-dev zlib1g-dev nettle-dev
 RUN_PACKAGES = $(BUILD_PACKAGES) dataset-fashion-mnist curl
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang-format python3 python3-pytest \
-    python3-numpy python3-yaml
+    python3-numpy python3-yaml groff-base
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy cppcheck
 FUZZ_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-14-dev
 COVERAGE_PACKAGES = $(TEST_PACKAGES) gcovr

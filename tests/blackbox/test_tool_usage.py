@@ -130,7 +130,7 @@ def on_terminal(command, environment):
 
 def test_a_terminal_gets_a_bar_and_colours(deepsad, rows, tmp_path):
     command = [deepsad, "train", str(rows), "--out", str(tmp_path / "m"), "--recipe",
-               "reference", "--set", "epochs=30", "--set", "pretrain_epochs=10"]
+               "reference", "--set", "epochs=1000", "--set", "pretrain_epochs=100"]
     environment = {k: v for k, v in ENVIRONMENT.items() if k != "NO_COLOR"} | {"TERM": "xterm"}
     text = on_terminal(command, environment)
     assert "\r" in text and "#" in text and "epoch" in text and "\x1b[1m" in text
