@@ -689,6 +689,26 @@ static const char *take_values(struct json_rows *decoder, const char *at, const 
     return at;
 }
 
+/* The same from row to row, where one follows the other in the plainest form. */
+static const char *take_rows(struct json_rows *decoder, const char *at, const char *end)
+{
+    struct rows *rows = decoder->rows;
+    for (;;) {
+        at = take_values(decoder, at, end);
+        if (decoder->state != AFTER_VALUE || rows->filled != rows->columns.count ||
+            end - at < 4 || memcmp(at, "],[", 3) != 0 ||
+            rows->count + 1 >= rows->limits.rows) {
+            return at;
+        }
+        rows->count++;
+        if (!rows_begin_row(rows)) {
+            return at;
+        }
+        at += 3;
+        decoder->state = AT_FIRST_VALUE;
+    }
+}
+
 static void run(struct json_rows *decoder, const char *at, const char *end)
 {
     while (at < end) {
@@ -697,7 +717,10 @@ static void run(struct json_rows *decoder, const char *at, const char *end)
             continue;
         }
         if (decoder->state == AT_VALUE || decoder->state == AT_FIRST_VALUE) {
-            const char *reached = take_values(decoder, at, end);
+            const char *reached = take_rows(decoder, at, end);
+            if (decoder->rows->fault.status != 0) {
+                break;
+            }
             if (reached != at) {
                 at = reached;
                 continue;
