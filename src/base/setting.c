@@ -64,7 +64,7 @@ static void print_double(struct buffer *out, double value)
     locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     locale_t old = c != (locale_t)0 ? uselocale(c) : (locale_t)0;
     char text[64];
-    double again = NAN;
+    double again = (double)NAN;
     bool whole = fabs(value) < 1e15 && value == floor(value);
     snprintf(text, sizeof text, "%.0f", value);
     for (int precision = 1; !whole && precision <= 17 && again != value; precision++) {
@@ -540,7 +540,8 @@ int settings_load_yaml_text(void *values, struct setting_table table, const char
                             const char *text, size_t length, enum setting_source *sources,
                             struct deepsad_error *error)
 {
-    struct loading loading = {values, table, sources, path, NULL};
+    struct loading loading = {.values = values, .table = table, .path = path};
+    loading.sources = sources;
     loading.seen = calloc(table.count + 1, sizeof *loading.seen);
     if (loading.seen == NULL) {
         return error_no_memory(error, path);

@@ -21,9 +21,10 @@ enum option_type {
     OPTION_SHOW,    /* nothing: prints and ends the program, as --help does */
 };
 
+enum { OPTION_LIST_MAX = 1024 };
 struct option_list {
-    const char **items; /* ends with NULL, or is NULL while empty */
     size_t count;
+    const char *items[OPTION_LIST_MAX + 1]; /* ends with NULL */
 };
 
 struct command_option {

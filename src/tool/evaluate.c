@@ -108,13 +108,12 @@ static int evaluate(const struct evaluate_values *values, const char *const oper
 
 static int run(int argc, char **argv)
 {
-    struct evaluate_values values = {.alpha = NAN};
+    struct evaluate_values values = {.alpha = (double)NAN};
     const char *operands[2];
     int code;
     if (options_parse(&values, operands, &evaluate_command, argc, argv, &code)) {
         code = evaluate(&values, operands);
     }
-    options_done(&values, &evaluate_command);
     return code;
 }
 

@@ -60,7 +60,6 @@ static int run(int argc, char **argv)
     if (options_parse(&values, &path, &inspect_command, argc, argv, &code)) {
         code = inspect(path, values.json);
     }
-    options_done(&values, &inspect_command);
     return code;
 }
 

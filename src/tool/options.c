@@ -171,16 +171,15 @@ static bool set_integer(uint64_t *out, const struct command_option *option,
     return true;
 }
 
-static bool append(struct option_list *list, const char *text)
+static bool append(struct option_list *list, const struct command_option *option,
+                   const char *text)
 {
-    const char **items = realloc(list->items, (list->count + 2) * sizeof *items);
-    if (items == NULL) {
-        terminal_error("out of memory for the options");
+    if (list->count == OPTION_LIST_MAX) {
+        terminal_error("--%s: more than %d times", option->name, OPTION_LIST_MAX);
         return false;
     }
-    items[list->count++] = text;
-    items[list->count] = NULL;
-    list->items = items;
+    list->items[list->count++] = text;
+    list->items[list->count] = NULL;
     return true;
 }
 
@@ -198,7 +197,7 @@ static bool set_option(void *values, const struct command_option *option,
         *(const char **)member = text;
         break;
     case OPTION_LIST:
-        good = append(member, text);
+        good = append(member, option, text);
         break;
     case OPTION_NUMBER:
         good = set_number(member, option, text);
@@ -214,17 +213,6 @@ static bool set_option(void *values, const struct command_option *option,
         break;
     }
     return good;
-}
-
-void options_done(void *values, const struct command *command)
-{
-    for (const struct command_option *o = command->options; o->name != NULL; o++) {
-        if (o->type == OPTION_LIST) {
-            struct option_list *list = (void *)((char *)values + o->offset);
-            free(list->items);
-            *list = (struct option_list){0};
-        }
-    }
 }
 
 /* ---- The whole line ---- */

@@ -17,10 +17,9 @@
 /* Fills `values` (which hold the defaults) and `operands` (command->operands) from the
  * command line; argv[0] is the command's name. True when the command may run. Else
  * everything has been said (a fault, or the help that was asked for) and *exit_code is
- * set. Either way options_done() frees the lists. */
+ * set. */
 bool options_parse(void *values, const char **operands, const struct command *command,
                    int argc, char **argv, int *exit_code);
-void options_done(void *values, const struct command *command);
 
 /* The help of one command on stdout. */
 void options_print_help(const struct command *command);

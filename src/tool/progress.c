@@ -18,7 +18,7 @@ struct progress progress_new(bool json)
     enum progress_form form = json                    ? PROGRESS_JSON
                               : isatty(STDERR_FILENO) ? PROGRESS_BAR
                                                       : PROGRESS_LINES;
-    return (struct progress){.form = form, .last = -INFINITY};
+    return (struct progress){.form = form, .last = -(double)INFINITY};
 }
 
 const char *progress_time(char out[static PROGRESS_TIME_SIZE], double seconds)

@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tool/reading.h"
 
+static const char *const *items_or_null(const struct option_list *list)
+{
+    return list->count > 0 ? list->items : NULL;
+}
+
 int reading_read(struct deepsad_dataset *out, const struct reading *reading,
                  const char *path, struct deepsad_error *error)
 {
     struct deepsad_read_options options = {
         .label_column = reading->label_column,
         .label_map = reading->label_map,
-        .ignore = reading->ignore.items,
+        .ignore = items_or_null(&reading->ignore),
         .labels = reading->labels,
         .normal_class = reading->normal_class,
-        .anomaly_classes = reading->anomaly_classes.items,
+        .anomaly_classes = items_or_null(&reading->anomaly_classes),
     };
     return deepsad_dataset_read(out, path, &options, error);
 }

@@ -242,13 +242,12 @@ static int score(const struct score_values *values, const char *const operands[2
 
 static int run(int argc, char **argv)
 {
-    struct score_values values = {.alpha = NAN};
+    struct score_values values = {.alpha = (double)NAN};
     const char *operands[2];
     int code;
     if (options_parse(&values, operands, &score_command, argc, argv, &code)) {
         code = score(&values, operands);
     }
-    options_done(&values, &score_command);
     return code;
 }
 

@@ -13,9 +13,9 @@ struct selection {
     double labeled_anomalies, labeled_normals;
     const char *pollution;
 };
-#define SELECTION_NONE                                   \
-    {                                                    \
-        .labeled_anomalies = NAN, .labeled_normals = NAN \
+#define SELECTION_NONE                                                   \
+    {                                                                    \
+        .labeled_anomalies = (double)NAN, .labeled_normals = (double)NAN \
     }
 
 #define SELECTION_OPTIONS(type_, member, anomalies_default, none_default)              \

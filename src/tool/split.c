@@ -166,7 +166,6 @@ static int run(int argc, char **argv)
             code = split(&values, path);
         }
     }
-    options_done(&values, &split_command);
     return code;
 }
 

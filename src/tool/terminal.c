@@ -39,7 +39,8 @@ size_t terminal_width(FILE *stream)
     return known ? size.ws_col : 80;
 }
 
-static void say(const char *kind, enum style style, const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static void
+say(const char *kind, enum style style, const char *format, va_list arguments)
 {
     fflush(stdout);
     fprintf(stderr, "deepsad: %s%s%s", terminal_style(stderr, style), kind,

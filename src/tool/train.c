@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "model/version.h"
 #include "tool/options.h"
 #include "tool/progress.h"
@@ -113,15 +114,17 @@ static int check_writable(const char *directory, struct deepsad_error *error)
     while (access(path, F_OK) != 0) {
         char *slash = strrchr(path, '/');
         if (slash == NULL || slash == path) {
-            strcpy(path, slash == NULL ? "." : "/");
+            path[0] = slash == NULL ? '.' : '/';
+            path[1] = '\0';
             break;
         }
         *slash = '\0';
     }
-    int status = access(path, W_OK | X_OK) == 0
+    int status = file_is_directory(path) && access(path, W_OK | X_OK) == 0
                      ? DEEPSAD_OK
                      : error_set(error, DEEPSAD_IO,
-                                 "%s: %s cannot be written to; choose another --out",
+                                 "%s: %s is no directory that can be written to; choose "
+                                 "another --out",
                                  directory, path);
     free(path);
     return status;
@@ -274,7 +277,6 @@ static int run(int argc, char **argv)
             code = train(&values, path);
         }
     }
-    options_done(&values, &train_command);
     return code;
 }
 
