@@ -238,7 +238,8 @@ static int bound_hidden(double *bound, const float *sorted, size_t rows,
         }
     }
     qsort(scores, count, sizeof *scores, compare_floats_falling);
-    size_t first = (count + 3) / 4 > 2 ? (count + 3) / 4 : 2;
+    size_t first = (size_t)ceil(sqrt((double)count));
+    first = first < 2 ? 2 : first;
     double least = count < first ? 0 : (double)rows;
     for (size_t i = first; i <= count; i++) {
         size_t above = rows - count_below(sorted, rows, scores[i - 1]);
@@ -266,7 +267,7 @@ static void take_out(float *weights, const uint32_t *order, const float *sorted,
 }
 
 int calibration_weigh(float *weights, const float *reference, size_t rows,
-                      const struct calibration_labels *labels,
+                      const struct calibration_labels *labels, double hidden_max,
                       struct deepsad_error *error)
 {
     if (rows == 0) {
@@ -292,6 +293,7 @@ int calibration_weigh(float *weights, const float *reference, size_t rows,
     if (status == DEEPSAD_OK) {
         size_t count = collect_points(points, sorted, rows, labels);
         count = isotonic_fit(points, count);
+        bound = fmin(bound, hidden_max * (double)rows);
         take_out(weights, order, sorted, rows, points, count, bound);
     }
     free(order);

@@ -52,9 +52,10 @@ struct calibration_labels {
  * over the labels and 20 pseudo-normals at u = .025, .075, ..., .975. Where fewer than 5
  * labelled normals are in the top tenth, P would be too large; rows then lose weight from
  * the highest down, only as far as the scores of the rows and of the labelled anomalies
- * together leave room for hidden anomalies. */
+ * together leave room for hidden anomalies. Never more than the share hidden_max of
+ * the rows is taken out. */
 int calibration_weigh(float *weights, const float *reference, size_t rows,
-                      const struct calibration_labels *labels,
+                      const struct calibration_labels *labels, double hidden_max,
                       struct deepsad_error *error);
 
 /* Isotonic (never falling) least-squares fit of y over u, in any order, in place: what is

@@ -72,7 +72,7 @@ static int weigh_points(struct points *points, const struct training *training,
         .count = training->normals + training->anomalies,
     };
     int status = calibration_weigh(points->weights, points->scores, points->references,
-                                   &labels, error);
+                                   &labels, training->plan->contamination, error);
     size_t count = 0; /* what is known to be normal counts in full */
     for (size_t i = 0; i < training->rows && status == DEEPSAD_OK; i++) {
         if (training_calibrates(training, i)) {

@@ -29,6 +29,7 @@ struct plan {
     size_t members;
     double calibration;
     double alpha;
+    double contamination; /* largest share of hidden anomalies to calibrate for */
 
     struct setting_counts hidden;
     bool batch_norm;

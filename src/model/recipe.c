@@ -66,6 +66,14 @@ static const struct setting settings[] = {
      .fallback = "0.1",
      .help = "Share of the unlabeled rows that a model of one member holds out for its "
              "p-values; 0 = calibrate on the training rows."},
+    {.key = "contamination",
+     .type = SETTING_NUMBER,
+     .offset = AT(contamination),
+     .max = 0.5,
+     .fallback = "0.5",
+     .help = "Largest share of hidden anomalies among the unlabeled rows that the "
+             "p-values may allow for; 0 where those rows are known to be clean: false "
+             "alarms then keep closest to alpha."},
     {.key = "hidden",
      .type = SETTING_COUNTS,
      .offset = AT(hidden),

@@ -33,7 +33,8 @@ struct deepsad_recipe {
     int score;  /* enum recipe_score */
     int cold_start;
     double alpha;
-    double calibration; /* share held out by a single-member model */
+    double calibration;   /* share held out by a single-member model */
+    double contamination; /* of the unlabeled rows, at most */
 
     struct setting_counts hidden; /* {0} = by the rule in plan.c */
     bool batch_norm;

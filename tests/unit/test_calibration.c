@@ -153,7 +153,8 @@ static void points_of_equal_rank_are_one(void **state)
 }
 
 /* 1000 unlabeled rows of which the 100 highest are anomalies like the labelled ones. */
-static void weigh(float weights[static 1000], size_t labelled, float first, float step)
+static void weigh(float weights[static 1000], size_t labelled, float first, float step,
+                  double hidden_max)
 {
     float scores[1000], label_scores[32];
     signed char labels[32];
@@ -166,14 +167,15 @@ static void weigh(float weights[static 1000], size_t labelled, float first, floa
         labels[i] = -1;
     }
     struct calibration_labels all = {label_scores, labels, labelled};
-    assert_int_equal(calibration_weigh(weights, scores, 1000, &all, &error), DEEPSAD_OK);
+    assert_int_equal(calibration_weigh(weights, scores, 1000, &all, hidden_max, &error),
+                     DEEPSAD_OK);
 }
 
 static void without_labels_every_row_counts(void **state)
 {
     (void)state;
     float weights[1000];
-    weigh(weights, 0, 0, 0);
+    weigh(weights, 0, 0, 0, 1);
     for (size_t i = 0; i < 1000; i++) {
         assert_true(weights[i] == 1);
     }
@@ -184,7 +186,7 @@ static void rows_that_rank_with_the_anomalies_lose_their_weight(void **state)
     (void)state;
     float weights[1000];
     double sum = 0;
-    weigh(weights, 20, 902, 5); /* ranks .902 to .997 */
+    weigh(weights, 20, 902, 5, 1); /* ranks .902 to .997 */
     for (size_t i = 0; i < 1000; i++) {
         assert_true(weights[i] >= 0 && weights[i] <= 1);
         sum += (double)weights[i];
@@ -193,11 +195,21 @@ static void rows_that_rank_with_the_anomalies_lose_their_weight(void **state)
     assert_in_range((int)sum, 900, 940); /* about 100 are hidden, never more */
 }
 
+static void clean_rows_keep_their_weight_if_they_are_known_to_be(void **state)
+{
+    (void)state;
+    float weights[1000];
+    weigh(weights, 20, 902, 5, 0);
+    for (size_t i = 0; i < 1000; i++) {
+        assert_true(weights[i] == 1);
+    }
+}
+
 static void a_single_label_is_no_evidence_of_hidden_anomalies(void **state)
 {
     (void)state;
     float weights[1000];
-    weigh(weights, 1, 950, 0);
+    weigh(weights, 1, 950, 0, 1);
     for (size_t i = 0; i < 1000; i++) {
         assert_true(weights[i] == 1);
     }
@@ -207,7 +219,7 @@ static void anomalies_above_all_rows_take_nothing_from_them(void **state)
 {
     (void)state;
     float weights[1000];
-    weigh(weights, 20, 2000, 5);
+    weigh(weights, 20, 2000, 5, 1);
     for (size_t i = 0; i < 1000; i++) {
         assert_true(weights[i] == 1);
     }
@@ -238,6 +250,7 @@ int main(void)
         cmocka_unit_test(points_of_equal_rank_are_one),
         cmocka_unit_test(without_labels_every_row_counts),
         cmocka_unit_test(rows_that_rank_with_the_anomalies_lose_their_weight),
+        cmocka_unit_test(clean_rows_keep_their_weight_if_they_are_known_to_be),
         cmocka_unit_test(a_single_label_is_no_evidence_of_hidden_anomalies),
         cmocka_unit_test(anomalies_above_all_rows_take_nothing_from_them),
         cmocka_unit_test(the_order_is_that_of_the_values),
