@@ -84,7 +84,7 @@ static int allocate(struct training *training, struct deepsad_error *error)
     }
     training->z = malloc(values * sizeof *training->z);
     training->labels = malloc(training->rows);
-    training->order = malloc(training->rows * sizeof *training->order);
+    training->order = calloc(training->rows, sizeof *training->order);
     return training->z == NULL || training->labels == NULL || training->order == NULL
                ? error_no_memory(error, "the training rows")
                : DEEPSAD_OK;
