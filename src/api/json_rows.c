@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/number.h"
+#include "base/number_short.h"
+#include "base/simd.h"
 #include "base/utf8.h"
 
 enum state {
@@ -658,14 +660,18 @@ static const char *step(struct json_rows *decoder, const char *at, const char *n
 /* The hot loop: plain numbers of a row that is an array. Stops before anything else,
  * which the automaton then looks at; never at a number that may go on in the next part.
  */
-static const char *take_values(struct json_rows *decoder, const char *at, const char *end)
+static inline const char *take_values(struct json_rows *decoder, const char *at,
+                                      const char *end)
 {
     struct rows *rows = decoder->rows;
     float *row = rows->row;
     size_t filled = rows->filled, count = rows->columns.count;
     while (filled < count) {
         float value;
-        const char *next = number_parse_float(&value, at, end);
+        const char *next = number_parse_short(&value, at, end);
+        if (next == NULL) {
+            next = number_parse_float(&value, at, end);
+        }
         if (next == NULL || next == end || next - at > JSON_TOKEN_MAX ||
             !(fabsf(value) <= FLT_MAX) || (*next != ',' && *next != ']')) {
             break;
@@ -690,6 +696,7 @@ static const char *take_values(struct json_rows *decoder, const char *at, const 
 }
 
 /* The same from row to row, where one follows the other in the plainest form. */
+SIMD_CLONES
 static const char *take_rows(struct json_rows *decoder, const char *at, const char *end)
 {
     struct rows *rows = decoder->rows;

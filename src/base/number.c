@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number_short.h"
+
 /* ---- In ---- */
 
 enum {
@@ -177,96 +179,12 @@ static inline float convert(const struct decimal *decimal)
     return convert_exactly(decimal);
 }
 
-/* ---- In, the common case: up to 7 digits before the point, 8 behind it ---- */
-
-enum { SHORT_MAX = 24 }; /* bytes such a number and its surroundings are read from */
-
-/* 8 bytes of text xor "00000000": digits are 0 to 9. */
-static inline uint64_t load_digits(const char *text)
-{
-    uint64_t x;
-    memcpy(&x, text, sizeof x);
-    return x ^ 0x3030303030303030U;
-}
-
-/* The top bit of each byte that is no digit. A byte of 128 or more may carry into those
- * behind it; what follows such a byte is not looked at. */
-static inline uint64_t find_others(uint64_t x)
-{
-    return ((x + 0x7676767676767676U) | x) & 0x8080808080808080U;
-}
-
-static inline unsigned first_byte(uint64_t mask)
-{
-    return (unsigned)__builtin_ctzll(mask) / 8;
-}
-
-/* The value of the first `count` (1..8) digits: pairs, then fours, then all eight. */
-static inline uint64_t join_digits(uint64_t x, unsigned count)
-{
-    x <<= 64 - 8 * count;
-    x = x * 10 + (x >> 8);
-    return ((x & 0xFF000000FFU) * 0xF424000000064U +
-            (x >> 16 & 0xFF000000FFU) * 0x271000000001U) >>
-           32;
-}
-
-/*
- * No loop over digits, so no branch that their number could mislead, and the end of the
- * number is known from one load, before its value is: the next one can begin. NULL: not
- * that simple. There are SHORT_MAX bytes at `text`. Both integers are exact as doubles,
- * so is the power of ten, hence one rounding: only at a midpoint itself does rounding
- * once more to float go astray.
- */
-static inline const char *parse_short(float *value, const char *text)
-{
-    uint64_t x = load_digits(text);
-    unsigned negative = *text == '-';
-    uint64_t others = find_others(x) & ~(uint64_t)(negative << 7);
-    uint64_t more = find_others(load_digits(text + 8));
-    if (others == 0 || more == 0) {
-        return NULL;
-    }
-    unsigned point = first_byte(others);
-    unsigned count = point - negative;
-    if (count == 0 || (count > 1 && text[negative] == '0')) {
-        return NULL;
-    }
-    uint64_t w = join_digits(x >> 8 * negative, count);
-    unsigned fraction = 0;
-    const char *end = text + point;
-    if (*end == '.') {
-        static const uint32_t tens[] = {1,      10,      100,      1000,     10000,
-                                        100000, 1000000, 10000000, 100000000};
-        uint64_t rest = others & (others - 1);
-        unsigned stop = rest != 0 ? first_byte(rest) : 8 + first_byte(more);
-        fraction = stop - point - 1;
-        if (fraction == 0 || fraction > 8) {
-            return NULL;
-        }
-        w = w * tens[fraction] + join_digits(load_digits(end + 1), fraction);
-        end = text + stop;
-    }
-    double d = (double)w / TENS[fraction];
-    uint64_t bits;
-    memcpy(&bits, &d, sizeof bits);
-    if ((*end | 0x20) == 'e' || (bits & 0x1fffffff) == 0x10000000) {
-        return NULL;
-    }
-    *value = (float)(negative != 0 ? -d : d);
-    return end;
-}
-
 const char *number_parse_float(float *value, const char *text, const char *end)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    if (end - text >= SHORT_MAX) {
-        const char *next = parse_short(value, text);
-        if (next != NULL) {
-            return next;
-        }
+    const char *next = number_parse_short(value, text, end);
+    if (next != NULL) {
+        return next;
     }
-#endif
     struct decimal decimal;
     const char *behind = scan(&decimal, text, end, true);
     if (behind != NULL) {
