@@ -47,7 +47,7 @@ while curl -s -o /dev/null "http://127.0.0.1:$port/"; do
 done
 build/deepsadd --listen "127.0.0.1:$port" --models "$models" --state "$run/state" &
 daemon=$!
-trap 'kill -TERM $daemon 2>/dev/null; wait $daemon; exit 0' INT TERM
+trap 'kill -TERM $daemon 2>/dev/null || :; wait $daemon || :; exit 0' INT TERM
 until curl -s -f -o /dev/null "http://127.0.0.1:$port/v2/health/ready"; do
     kill -0 "$daemon" 2>/dev/null || exit 1
     sleep 0.02
