@@ -216,6 +216,30 @@ static int train_rows(struct deepsad_model **out, const struct train_values *val
     return status;
 }
 
+/* Writes the version, then reads it back: what is told of it is what others will see,
+ * with the policy that its directory has. */
+static int save_version(struct summary *summary, const char *directory,
+                        struct deepsad_error *error)
+{
+    struct deepsad_model *written = NULL;
+    int status =
+        deepsad_model_save_version(summary->model, directory, &summary->version, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    char *path;
+    if (asprintf(&path, "%s/%u", directory, summary->version) < 0) {
+        return error_no_memory(error, "a path");
+    }
+    status = deepsad_model_load(&written, path, error);
+    free(path);
+    if (status == DEEPSAD_OK) {
+        deepsad_model_unref(summary->model);
+        summary->model = written;
+    }
+    return status;
+}
+
 static int make_version(struct summary *summary, const struct train_values *values,
                         const struct deepsad_split_options *how, const char *path,
                         struct deepsad_error *error)
@@ -232,8 +256,7 @@ static int make_version(struct summary *summary, const struct train_values *valu
         status = train_rows(&summary->model, values, recipe, how, path, error);
     }
     if (status == DEEPSAD_OK) {
-        status = deepsad_model_save_version(summary->model, values->out,
-                                            &summary->version, error);
+        status = save_version(summary, values->out, error);
     }
     deepsad_recipe_free(recipe);
     return status;

@@ -106,7 +106,8 @@ def test_train_writes_versions_and_a_policy(deepsad, parts, tmp_path):
     assert f"{out}/1 written" in done.stdout
     assert "10 anomalous" in done.stdout and "calibration" in done.stdout
     (out / "model.yaml").write_text("alpha: 0.05\n")
-    run(deepsad, "train", parts / "train.csv", "--out", out)
+    done = run(deepsad, "train", parts / "train.csv", "--out", out)
+    assert "at alpha 0.05" in done.stdout
     assert sorted(os.listdir(out)) == ["1", "2", "model.yaml"]
     assert os.listdir(out / "2") == ["model.safetensors"]
     assert (out / "model.yaml").read_text() == "alpha: 0.05\n"
