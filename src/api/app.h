@@ -41,7 +41,7 @@ struct worker {
 
 /* struct server_options' functions; `app` is a struct app. */
 void *worker_new(void *app);
-void worker_free(void *app, void *worker);
-void app_observe(void *app, const struct server_event *event);
+void worker_free(void *app, void *closure);
+void app_observe(void *closure, const struct server_event *event);
 
 #endif

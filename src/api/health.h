@@ -9,6 +9,6 @@
 #include "http/router.h"
 
 void handle_live(void *app, struct request *request, struct reply *reply);
-void handle_ready(void *app, struct request *request, struct reply *reply);
+void handle_ready(void *closure, struct request *request, struct reply *reply);
 
 #endif

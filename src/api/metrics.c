@@ -176,14 +176,16 @@ struct model_metrics metrics_of_model(struct metrics *metrics, const char *model
 
 static double resident_bytes(void)
 {
-    unsigned long size, resident;
+    char line[128] = ""; /* size resident ..., in pages */
     FILE *file = fopen("/proc/self/statm", "re");
     if (file == NULL) {
         return 0.0;
     }
-    int read = fscanf(file, "%lu %lu", &size, &resident);
+    const char *read = fgets(line, sizeof line, file);
     fclose(file);
-    return read == 2 ? (double)resident * (double)sysconf(_SC_PAGESIZE) : 0.0;
+    const char *second = read == NULL ? NULL : strchr(line, ' ');
+    unsigned long resident = second == NULL ? 0 : strtoul(second, NULL, 10);
+    return (double)resident * (double)sysconf(_SC_PAGESIZE);
 }
 
 static void collect_process(struct metrics *metrics)

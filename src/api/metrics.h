@@ -44,6 +44,6 @@ struct model_metrics metrics_of_model(struct metrics *metrics, const char *model
 
 struct counter_set *metrics_set(struct metrics *metrics);
 
-void handle_metrics(void *app, struct request *request, struct reply *reply);
+void handle_metrics(void *closure, struct request *request, struct reply *reply);
 
 #endif

@@ -13,9 +13,9 @@ const struct catalog_version *models_find_version(const struct catalog *catalog,
                                                   struct reply *reply,
                                                   const struct catalog_entry **entry);
 
-void handle_models(void *app, struct request *request, struct reply *reply);
-void handle_model(void *app, struct request *request, struct reply *reply);
-void handle_versions(void *app, struct request *request, struct reply *reply);
-void handle_version(void *app, struct request *request, struct reply *reply);
+void handle_models(void *closure, struct request *request, struct reply *reply);
+void handle_model(void *closure, struct request *request, struct reply *reply);
+void handle_versions(void *closure, struct request *request, struct reply *reply);
+void handle_version(void *closure, struct request *request, struct reply *reply);
 
 #endif

@@ -10,10 +10,10 @@
 #include "api/app.h"
 #include "http/router.h"
 
-bool score_begin(void *app, struct request *request, struct reply *reply);
-void score_body(void *app, struct request *request, const char *bytes, size_t size);
-void score_handle(void *app, struct request *request, struct reply *reply);
-void score_end(void *app, struct request *request);
+bool score_begin(void *closure, struct request *request, struct reply *reply);
+void score_body(void *closure, struct request *request, const char *bytes, size_t size);
+void score_handle(void *closure, struct request *request, struct reply *reply);
+void score_end(void *closure, struct request *request);
 
 /* Frees the states a worker keeps. */
 void scoring_free_idle(struct worker *worker);
