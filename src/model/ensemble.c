@@ -61,7 +61,7 @@ static int ensemble_entropy(const struct component *component, double *entropy,
             folded_forward(ensemble->members[k].folded, latent + i * outputs,
                            z + i * ensemble->form.inputs, block, scratch);
         }
-        double one = NAN;
+        double one = (double)NAN;
         status = metrics_gaussian_entropy(&one, latent, rows, outputs, error);
         sum += one;
     }

@@ -33,7 +33,7 @@ int evaluate_entropy(double *entropy, const struct deepsad_model *model, const f
 {
     const struct component *component = find_latent(model);
     size_t count = count_label(labels, rows, label), features = model->features;
-    *entropy = NAN;
+    *entropy = (double)NAN;
     if (component == NULL || count < 2) {
         return DEEPSAD_OK;
     }

@@ -256,7 +256,7 @@ static int measure_labels(double *auc, const float *scores,
                           const struct training *training, struct deepsad_error *error)
 {
     size_t count = training->normals + training->anomalies;
-    *auc = NAN;
+    *auc = (double)NAN;
     if (training->normals == 0 || training->anomalies == 0) {
         return DEEPSAD_OK;
     }

@@ -33,7 +33,7 @@ struct monitor *monitor_new(const struct deepsad_train_options *options,
     monitor->total = total_work;
     monitor->start = clock_monotonic();
     monitor->last = (struct deepsad_progress){
-        .phase = "train", .loss = NAN, .seconds_left = NAN, .members = 1};
+        .phase = "train", .loss = (double)NAN, .seconds_left = (double)NAN, .members = 1};
     int failed = pthread_mutex_init(&monitor->mutex, NULL);
     assert(failed == 0);
     (void)failed;
@@ -115,7 +115,7 @@ void monitor_phase_start(struct monitor_phase *phase, struct monitor *monitor,
 
 void monitor_phase_end(struct monitor_phase *phase)
 {
-    on_progress(phase, 1, 1, NAN);
+    on_progress(phase, 1, 1, (double)NAN);
 }
 
 bool monitor_cancelled(struct monitor *monitor)
