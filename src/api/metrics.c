@@ -147,13 +147,13 @@ void metrics_count_request(struct metrics *metrics, const struct server_event *e
     }
     struct counter *_Atomic *place =
         &metrics->requests[event->route * STATUS_COUNT + slot];
-    struct counter *series = atomic_load_explicit(place, memory_order_relaxed);
+    struct counter *series = atomic_load_explicit(place, memory_order_acquire);
     if (series == NULL) {
         char status[16];
         snprintf(status, sizeof status, "%u", statuses[slot]);
         const char *const values[] = {route_name(metrics, event->route), status};
         series = counter_series(metrics->set, METRIC_REQUESTS, values);
-        atomic_store_explicit(place, series, memory_order_relaxed);
+        atomic_store_explicit(place, series, memory_order_release);
     }
     counter_add(series, 1);
     counter_observe(metrics->seconds[event->route], event->seconds);

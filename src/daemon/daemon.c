@@ -227,6 +227,9 @@ int daemon_run(struct config *config, const struct config_sources *sources,
     for (size_t i = 0; i < APP_SERVERS; i++) {
         server_stop(app->servers[i]);
     }
+    for (size_t i = 0; i < APP_SERVERS; i++) {
+        server_free(app->servers[i]);
+    }
     if (app->registry != NULL) {
         registry_close(app->registry);
     }

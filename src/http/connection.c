@@ -145,13 +145,17 @@ int connection_table_init(struct connection_table *table, struct deepsad_error *
     return DEEPSAD_OK;
 }
 
-void connection_table_done(struct connection_table *table)
+void connection_table_stop(struct connection_table *table)
 {
     pthread_mutex_lock(&table->mutex);
     table->stopping = true;
     pthread_cond_signal(&table->changed);
     pthread_mutex_unlock(&table->mutex);
     pthread_join(table->reaper, NULL);
+}
+
+void connection_table_done(struct connection_table *table)
+{
     pthread_cond_destroy(&table->changed);
     pthread_mutex_destroy(&table->mutex);
 }

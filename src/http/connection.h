@@ -45,6 +45,8 @@ struct connection_table {
 };
 
 int connection_table_init(struct connection_table *table, struct deepsad_error *error);
+/* Joins the reaper; then done, when the library's threads have ended, too. */
+void connection_table_stop(struct connection_table *table);
 void connection_table_done(struct connection_table *table);
 
 void connection_add(struct connection_table *table, struct connection *connection,

@@ -558,6 +558,7 @@ int server_start(struct server **out, const struct server_options *options,
         }
     }
     if (status != DEEPSAD_OK) {
+        connection_table_stop(&server->connections);
         connection_table_done(&server->connections);
         destroy(server);
         return status;
@@ -614,11 +615,18 @@ bool server_drain(struct server *server, double seconds)
 
 void server_stop(struct server *server)
 {
+    if (server != NULL) {
+        stop_listening(server);
+        MHD_stop_daemon(server->daemon);
+        connection_table_stop(&server->connections);
+    }
+}
+
+void server_free(struct server *server)
+{
     if (server == NULL) {
         return;
     }
-    stop_listening(server);
-    MHD_stop_daemon(server->daemon);
     connection_table_done(&server->connections);
     while (server->threads != NULL) {
         struct thread *thread = server->threads;

@@ -63,7 +63,9 @@ uint64_t server_expired(const struct server *server);
  * `seconds`. */
 bool server_drain(struct server *server, double seconds);
 
-/* Closes all connections and joins all threads. */
+/* Closes all connections and joins all threads. Accepts NULL. */
 void server_stop(struct server *server);
+/* After server_stop. Where handlers of one server look at another, stop both first. */
+void server_free(struct server *server);
 
 #endif

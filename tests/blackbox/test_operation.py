@@ -6,7 +6,6 @@ import pathlib
 import re
 import signal
 import socket
-import threading
 import time
 
 import pytest
@@ -266,53 +265,6 @@ def test_a_damaged_new_version_leaves_the_old_one_live(daemon, models):
     assert answer.status == 200 and answer.json["version"] == "1"
     model = server.request("GET", "/v1/models/m").json
     assert model["state"] == "degraded" and model["fault"]
-
-
-def test_hot_swaps_under_load_fail_no_request(daemon, models, make_model):
-    server = daemon(models)
-    make_model(models, "m", features=3, seed=2)
-    second = models / "m" / "2"
-    failures, versions, stop = [], set(), threading.Event()
-
-    def client():
-        connection = server.connect()
-        try:
-            while not stop.is_set():
-                answer = server.request("POST", "/v1/models/m/score",
-                                        {"samples": [[1, 2, 3]] * 20}, connection=connection)
-                if answer.status != 200 or len(answer.json["results"]) != 20:
-                    failures.append(answer.text)
-                else:
-                    versions.add((answer.json["version"], answer.json["results"][0]["score"]))
-        except Exception as error:  # the thread's failure is the test's
-            failures.append(repr(error))
-
-    clients = [threading.Thread(target=client) for _ in range(3)]
-    for one in clients:
-        one.start()
-    swaps = 100 if SLOW == 1 else 20
-    hidden = models.parent / "aside-2"
-    for i in range(swaps):
-        if i % 2 == 0:
-            second.rename(hidden)
-        else:
-            hidden.rename(second)
-        before = sum('"reloaded"' in line for line in server.stderr)
-        server.signal(signal.SIGHUP)
-        limit = time.monotonic() + 10 * SLOW
-        while sum('"reloaded"' in line for line in server.stderr) == before:
-            assert time.monotonic() < limit
-            time.sleep(0.002)
-        if i == 10:
-            memory = server.rss()
-    stop.set()
-    for one in clients:
-        one.join()
-    assert not failures, failures[:3]
-    assert {version for version, _ in versions} == {"1", "2"}
-    assert len(versions) == 2  # each version always gave the same score
-    if SLOW == 1:
-        assert server.rss() < memory + (4 << 20)
 
 
 # ---- Shutdown ----
