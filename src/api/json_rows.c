@@ -733,7 +733,7 @@ static void run(struct json_rows *decoder, const char *at, const char *end)
                 continue;
             }
         }
-        struct token token;
+        struct token token = {0};
         const char *next = take_token(decoder, at, end, &token);
         if (next == NULL || decoder->carried > 0) {
             break; /* the part counts up to the token */

@@ -47,10 +47,10 @@ int notify_watchdog_interval(void)
 {
     const char *interval = getenv("WATCHDOG_USEC");
     const char *pid = getenv("WATCHDOG_PID");
-    if (interval == NULL || (pid != NULL && atol(pid) != (long)getpid())) {
+    if (interval == NULL || (pid != NULL && strtol(pid, NULL, 10) != (long)getpid())) {
         return -1;
     }
-    long long microseconds = atoll(interval);
+    long long microseconds = strtoll(interval, NULL, 10);
     if (microseconds < 2000 || microseconds > 3600LL * 1000 * 1000) {
         return -1;
     }

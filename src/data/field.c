@@ -4,6 +4,7 @@
 #include "data/field.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -340,5 +341,5 @@ void field_excerpt(char out[static FIELD_EXCERPT], const char *text, size_t leng
         unsigned char byte = (unsigned char)text[i];
         out[i] = byte < 0x20 || byte == 0x7f ? '?' : text[i];
     }
-    strcpy(out + count, count < length ? "..." : "");
+    snprintf(out + count, sizeof "...", "%s", count < length ? "..." : "");
 }
