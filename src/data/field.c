@@ -3,6 +3,7 @@
  * from there: the window may slide or move under it. */
 #include "data/field.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 static int slide(struct field_reader *reader, struct deepsad_error *error)
 {
     size_t kept = reader->fill - reader->at;
+    assert(reader->capacity > 0);
     memmove(reader->window, reader->window + reader->at, kept);
     reader->passed += reader->at;
     reader->at = 0;

@@ -231,6 +231,7 @@ static int keep_live(struct catalog_entry *entry, struct identity *identities,
             entry->version_count * sizeof *entry->versions);
     memmove(&identities[1], &identities[0], entry->version_count * sizeof *identities);
     previous_version(builder, entry->name, live->number, &identity);
+    assert(identity != NULL); /* `live` is one of those looked through */
     int status = share_version(&entry->versions[0], live, error);
     if (status != DEEPSAD_OK) {
         memmove(&entry->versions[0], &entry->versions[1],

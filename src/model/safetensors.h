@@ -29,9 +29,9 @@ struct safetensors_tensor {
 
 struct safetensors; /* a file read, immutable */
 
-/* Takes over the content of `file`. Messages say what is wrong without the path: callers
+/* Takes over the `content`. Messages say what is wrong without the path: callers
  * put it before them. */
-int safetensors_parse(struct safetensors **out, struct buffer *file,
+int safetensors_parse(struct safetensors **out, struct buffer *content,
                       struct deepsad_error *error);
 void safetensors_free(struct safetensors *file);
 
