@@ -13,13 +13,14 @@ mkdir -p "$models" "$run/state"
 cp -Ru models/shuttle "$models"
 
 # T-shirts are normal. Of the other nine classes a few rows are labelled anomalous: 5 % of
-# all training rows.
+# all training rows. The unlabeled rows are T-shirts and nothing else, which calibration
+# is told (contamination=0).
 if ! build/deepsad inspect "$fashion" >/dev/null 2>&1; then
     rm -f "$run/evaluation.txt"
     echo "Training on Fashion-MNIST: class 0 is normal, 5 % of the rows are labelled anomalies."
     build/deepsad train "$images/train-images-idx3-ubyte.gz" \
         --labels "$images/train-labels-idx1-ubyte.gz" --normal-class 0 \
-        --labeled-anomalies 0.05 --out "$fashion"
+        --labeled-anomalies 0.05 --set contamination=0 --out "$fashion"
 fi
 if [ ! -e "$run/evaluation.txt" ]; then
     build/deepsad evaluate "$fashion" "$images/t10k-images-idx3-ubyte.gz" \
