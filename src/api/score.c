@@ -195,27 +195,48 @@ static char *put_result(char *out, const char *id, size_t id_length, float score
                      : PUT(out, ",\"anomalous\":false}");
 }
 
+static char *put_count(char *out, unsigned value)
+{
+    char digits[10];
+    size_t used = sizeof digits;
+    do {
+        digits[--used] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    return put(out, digits + used, sizeof digits - used);
+}
+
+enum { HEAD_MAX = 128 + 2 * NUMBER_FLOAT_MAX }; /* without the model's name */
+
+/* By hand, as printf would cost as much as scoring a dozen rows. */
 static void append_head(struct buffer *out, const struct scoring *scoring)
 {
     const struct catalog_entry *entry = scoring->entry;
-    char number[NUMBER_FLOAT_MAX];
+    size_t name_length = strlen(entry->name);
     float threshold = entry->threshold;
     bool reachable = entry->reachable;
     if (scoring->version != entry->versions) {
         reachable =
             deepsad_model_threshold(scoring->version->model, entry->alpha, &threshold);
     }
-    buffer_append_text(out, "{\"model\":");
-    buffer_append_json_string(out, entry->name, strlen(entry->name));
-    buffer_printf(out, ",\"version\":\"%u\",\"threshold\":", scoring->version->number);
-    if (reachable) {
-        buffer_append(out, number, number_format_float(number, threshold));
-    } else {
-        buffer_append_text(out, "null");
+    char *start = buffer_reserve(out, HEAD_MAX + name_length);
+    if (start == NULL) {
+        return;
     }
-    buffer_append_text(out, ",\"alpha\":");
-    buffer_append(out, number, number_format_float(number, (float)entry->alpha));
-    buffer_append_text(out, ",\"results\":[");
+    char *at = PUT(start, "{\"model\":\""); /* a name has nothing to escape */
+    at = put(at, entry->name, name_length);
+    at = PUT(at, "\",\"version\":\"");
+    at = put_count(at, scoring->version->number);
+    at = PUT(at, "\",\"threshold\":");
+    if (reachable) {
+        at += number_format_float(at, threshold);
+    } else {
+        at = PUT(at, "null");
+    }
+    at = PUT(at, ",\"alpha\":");
+    at += number_format_float(at, (float)entry->alpha);
+    at = PUT(at, ",\"results\":[");
+    out->length += (size_t)(at - start);
 }
 
 /* Returns how many rows are anomalous. */

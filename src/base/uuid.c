@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/uuid.h"
 
+#include <endian.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -44,14 +45,23 @@ static void advance(struct uuid_source *source, int64_t realtime_ms)
     }
 }
 
-static char *put_hex(char *out, uint64_t value, int digits)
+/* Eight hexadecimal digits as the bytes of a word, the first the lowest: nibbles spread
+ * over the bytes, then '0' or 'a' - 10 added to all at once. */
+static uint64_t hex_digits(uint32_t value)
 {
-    static const char hex[] = "0123456789abcdef";
-    for (int i = digits - 1; i >= 0; i--) {
-        out[i] = hex[value & 15];
-        value >>= 4;
-    }
-    return out + digits;
+    uint64_t v = value;
+    v = (v << 16 | v) & 0x0000FFFF0000FFFFU;
+    v = (v << 8 | v) & 0x00FF00FF00FF00FFU;
+    v = (v << 4 | v) & 0x0F0F0F0F0F0F0F0FU;
+    uint64_t letters = (v + 0x0606060606060606U) >> 4 & 0x0101010101010101U;
+    v += 0x3030303030303030U + letters * ('a' - 10 - '0');
+    return __builtin_bswap64(v);
+}
+
+static void put(char *out, uint64_t digits, size_t count)
+{
+    uint64_t bytes = htole64(digits);
+    memcpy(out, &bytes, count);
 }
 
 void uuid_make(struct uuid_source *source, int64_t realtime_ms,
@@ -59,13 +69,13 @@ void uuid_make(struct uuid_source *source, int64_t realtime_ms,
 {
     advance(source, realtime_ms);
     uint64_t time = (uint64_t)source->milliseconds;
-    char *out = put_hex(text, time >> 16, 8);
-    *out++ = '-';
-    out = put_hex(out, time, 4);
-    *out++ = '-';
-    out = put_hex(out, 0x7000 | source->high, 4);
-    *out++ = '-';
-    out = put_hex(out, 0x8000 | source->low >> 48, 4);
-    *out++ = '-';
-    put_hex(out, source->low, 12);
+    uint64_t second = hex_digits((uint32_t)(time << 16 | 0x7000 | source->high));
+    uint64_t third = hex_digits((uint32_t)(0x80000000U | source->low >> 32));
+    put(text, hex_digits((uint32_t)(time >> 16)), 8);
+    put(text + 9, second, 4);
+    put(text + 14, second >> 32, 4);
+    put(text + 19, third, 4);
+    put(text + 24, third >> 32, 4);
+    put(text + 28, hex_digits((uint32_t)source->low), 8);
+    text[8] = text[13] = text[18] = text[23] = '-';
 }
