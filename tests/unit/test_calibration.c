@@ -109,9 +109,9 @@ static void a_calibration_that_falls_is_not_valid(void **state)
 /* The fit at i = max over a <= i of min over b >= i of the mean of y[a..b]. */
 static double naive_isotonic(const struct isotonic_point *points, size_t count, size_t i)
 {
-    double best = -INFINITY;
+    double best = -(double)INFINITY;
     for (size_t a = 0; a <= i; a++) {
-        double least = INFINITY, sum = 0, weight = 0;
+        double least = (double)INFINITY, sum = 0, weight = 0;
         for (size_t b = a; b < count; b++) {
             sum += points[b].y * points[b].weight;
             weight += points[b].weight;

@@ -6,9 +6,9 @@
 #include "base/log.h"
 
 static const struct log_field fields[] = {
-    LOG_TEXT("plain", "abc"), LOG_TEXT("quoted", "a b\"\n\xff"),
-    LOG_INTEGER("count", -3), LOG_NUMBER("seconds", 0.25),
-    LOG_NUMBER("none", NAN),  {.name = NULL},
+    LOG_TEXT("plain", "abc"),        LOG_TEXT("quoted", "a b\"\n\xff"),
+    LOG_INTEGER("count", -3),        LOG_NUMBER("seconds", 0.25),
+    LOG_NUMBER("none", (double)NAN), {.name = NULL},
 };
 
 static void format(struct buffer *line, enum log_format form)

@@ -216,7 +216,8 @@ static void arguments_out_of_range_are_refused(void **state)
 {
     (void)state;
     assert_refused((struct deepsad_split_options){.test = 1}, "test share is 1");
-    assert_refused((struct deepsad_split_options){.test = NAN}, "test share is nan");
+    assert_refused((struct deepsad_split_options){.test = (double)NAN},
+                   "test share is nan");
     assert_refused((struct deepsad_split_options){.test = 0.5}, "without a place");
     assert_refused((struct deepsad_split_options){.pollution = 1}, "pollution is 1");
     assert_refused((struct deepsad_split_options){.pollution = -0.5},
