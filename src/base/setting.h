@@ -4,7 +4,7 @@
  * plain struct (key, type, range, help), and serves YAML files, environment, command
  * line, printing and documentation alike. Strict: an unknown key, a wrong type, a value
  * out of range or a duplicate is an error that names file, line and column, and the
- * nearest key there is.
+ * nearest key there is. One value as text is setting_value.h; files are setting_yaml.h.
  */
 #ifndef BASE_SETTING_H
 #define BASE_SETTING_H
@@ -62,13 +62,15 @@ int settings_set(void *values, struct setting_table table, const char *key,
                  const char *text, enum setting_source source,
                  enum setting_source *sources, struct deepsad_error *error);
 
-/* Sets what the YAML file says; messages start with path:line:column. */
-int settings_load_yaml(void *values, struct setting_table table, const char *path,
-                       enum setting_source *sources, struct deepsad_error *error);
-/* The same for a YAML text; `path` names it in messages. */
-int settings_load_yaml_text(void *values, struct setting_table table, const char *path,
-                            const char *text, size_t length, enum setting_source *sources,
-                            struct deepsad_error *error);
+/* The parts of settings_set, for what loads many: the index of a key, or SIZE_MAX ... */
+size_t settings_find(struct setting_table table, const char *key);
+/* ... the error that says so, with the nearest key there is ... */
+int settings_unknown_key(struct deepsad_error *error, struct setting_table table,
+                         const char *key);
+/* ... and the value of the setting at an index. */
+int settings_set_at(void *values, struct setting_table table, size_t index,
+                    const char *text, enum setting_source source,
+                    enum setting_source *sources, struct deepsad_error *error);
 
 /* Variables PREFIX_SECTION_KEY (`prefix` is without the underscore) in upper case, dots
  * and dashes as underscores. A variable that starts with the prefix and names no setting

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/parallel.h"
+#include "base/setting_yaml.h"
 #include "http/listen.h"
 
 static const char *const levels[] = {"error", "warning", "info", "debug", NULL};

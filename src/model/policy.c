@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/setting.h"
+#include "base/setting_yaml.h"
 
 static const struct setting settings[] = {
     {.key = "alpha",

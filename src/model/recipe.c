@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/setting_yaml.h"
 
 static const char *const bases[] = {"default", "reference", NULL};
 static const char *const switches[] = {"auto", "on", "off", NULL};

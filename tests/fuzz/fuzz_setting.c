@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/setting_yaml.h"
 #include "model/recipe.h"
 
 static void check_prints(const struct deepsad_recipe *recipe)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/setting.h"
+#include "base/setting_yaml.h"
 
 struct sample {
     bool quiet;
