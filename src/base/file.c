@@ -5,13 +5,14 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILE_CHUNK = 65536 };
+enum { FILE_CHUNK = 65536, TEMPORARY_ATTEMPTS = 1000 };
 
 static int read_descriptor(struct buffer *out, int descriptor, const char *path,
                            size_t limit, struct deepsad_error *error)
@@ -80,19 +81,63 @@ static int sync_parent(const char *path)
     return number;
 }
 
+/* PATH.PID-N: taken names are passed over, other processes' and what a killed one left.
+ * Unlike mkstemp and mkdtemp this leaves the permissions to the umask, whose owner may
+ * want models and scores to be private. */
+static char *next_temporary(const char *path)
+{
+    static atomic_uint count;
+    char *name;
+    int length = asprintf(&name, "%s.%ld-%u", path, (long)getpid(),
+                          atomic_fetch_add_explicit(&count, 1, memory_order_relaxed));
+    return length < 0 ? NULL : name;
+}
+
+char *file_make_temporary_directory(const char *path)
+{
+    for (int attempt = 0; attempt < TEMPORARY_ATTEMPTS; attempt++) {
+        char *name = next_temporary(path);
+        if (name == NULL || mkdir(name, 0777) == 0) {
+            return name;
+        }
+        int number = errno;
+        free(name);
+        errno = number;
+        if (number != EEXIST) {
+            break;
+        }
+    }
+    return NULL;
+}
+
+static int open_temporary(char **name, const char *path)
+{
+    for (int attempt = 0; attempt < TEMPORARY_ATTEMPTS; attempt++) {
+        *name = next_temporary(path);
+        if (*name == NULL) {
+            return -1;
+        }
+        int descriptor = open(*name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (descriptor >= 0) {
+            return descriptor;
+        }
+        int number = errno;
+        free(*name);
+        errno = number;
+        if (number != EEXIST) {
+            break;
+        }
+    }
+    return -1;
+}
+
 int file_writer_open(struct file_writer *out, const char *path,
                      struct deepsad_error *error)
 {
     struct file_writer writer = {.path = path};
-    int length = asprintf(&writer.temporary, "%s.XXXXXX", path);
-    if (length < 0) {
-        return error_no_memory(error, path);
-    }
-    writer.descriptor = mkostemp(writer.temporary, O_CLOEXEC);
+    writer.descriptor = open_temporary(&writer.temporary, path);
     if (writer.descriptor < 0) {
-        int number = errno;
-        free(writer.temporary);
-        return error_system(error, number, "%s: cannot create a temporary file beside it",
+        return error_system(error, errno, "%s: cannot create a temporary file beside it",
                             path);
     }
     *out = writer;
@@ -109,8 +154,7 @@ void file_writer_write(struct file_writer *writer, const void *bytes, size_t siz
 int file_writer_commit(struct file_writer *writer, struct deepsad_error *error)
 {
     int number = writer->number;
-    if (number == 0 &&
-        (fchmod(writer->descriptor, 0644) != 0 || fsync(writer->descriptor) != 0)) {
+    if (number == 0 && fsync(writer->descriptor) != 0) {
         number = errno;
     }
     if (number == 0 && rename(writer->temporary, writer->path) != 0) {
@@ -161,7 +205,7 @@ int file_make_directories(const char *path, struct deepsad_error *error)
         }
         memcpy(partial, path, i);
         partial[i] = '\0';
-        if (mkdir(partial, 0755) != 0 && errno != EEXIST) {
+        if (mkdir(partial, 0777) != 0 && errno != EEXIST) {
             return error_system(error, errno, "%s: cannot create the directory", partial);
         }
     }

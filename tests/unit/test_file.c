@@ -102,12 +102,31 @@ static void a_file_longer_than_the_limit_is_refused(void **state)
     unlink(path);
 }
 
+static void the_umask_decides_who_may_read(void **state)
+{
+    const char *path = files_path(state, "private");
+    struct stat status;
+    mode_t before = umask(077);
+    assert_int_equal(file_replace(path, "x", 1, NULL), DEEPSAD_OK);
+    char *folder = file_make_temporary_directory(path);
+    umask(before);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    assert_non_null(folder);
+    assert_int_equal(stat(folder, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0700);
+    rmdir(folder);
+    free(folder);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_is_replaced_as_a_whole),
         cmocka_unit_test(the_old_file_stands_until_the_commit),
         cmocka_unit_test(a_discarded_file_leaves_nothing),
+        cmocka_unit_test(the_umask_decides_who_may_read),
         cmocka_unit_test(a_failed_commit_leaves_nothing),
         cmocka_unit_test(a_failed_write_is_told_by_the_commit),
         cmocka_unit_test(a_file_longer_than_the_limit_is_refused),
