@@ -53,6 +53,7 @@ int classes_init(struct classes *out, const struct deepsad_read_options *options
         return DEEPSAD_OK;
     }
     unsigned normal = 0;
+    classes.named = named;
     int status = parse_class(&normal, options->normal_class, "normal class", error);
     if (status != DEEPSAD_OK) {
         return status;
@@ -83,6 +84,12 @@ int classes_check_counts(const struct classes *classes,
         if (classes->labels[class] > 0 && counts[class] == 0) {
             return error_set(error, DEEPSAD_INVALID,
                              "%s: no row is of the normal class %u; check --normal-class",
+                             path, class);
+        }
+        if (classes->named && classes->labels[class] < 0 && counts[class] == 0) {
+            return error_set(error, DEEPSAD_INVALID,
+                             "%s: no row is of the anomaly class %u; check "
+                             "--anomaly-class",
                              path, class);
         }
     }

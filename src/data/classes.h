@@ -12,6 +12,7 @@ enum { CLASSES_MAX = 256 };
 
 struct classes {
     bool chosen; /* false: no normal class is named, every row is unlabeled and kept */
+    bool named;  /* the anomalous ones are named */
     bool kept[CLASSES_MAX];
     signed char labels[CLASSES_MAX];
 };

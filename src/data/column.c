@@ -164,6 +164,15 @@ static int check_label_map(const char *map, struct deepsad_error *error)
                              "normal, anomalous or unlabeled",
                              (int)(class + class_length - spelling), spelling);
         }
+        const char *rest = map, *other;
+        size_t other_length;
+        while (next_spelling(&rest, &other, &other_length, &class, &class_length)) {
+            if (length == other_length && memcmp(spelling, other, length) == 0) {
+                return error_set(error, DEEPSAD_INVALID,
+                                 "label map: `%.*s` stands in it twice", (int)length,
+                                 spelling);
+            }
+        }
     }
     return DEEPSAD_OK;
 }
@@ -191,8 +200,8 @@ int column_parse_label(const struct columns *columns, signed char *label,
     field_excerpt(text, field->text, field->length);
     return error_set(error, DEEPSAD_INVALID,
                      "%s:%zu:%zu: label `%s` is neither normal, anomalous nor empty "
-                     "(unlabeled); say what it means, such as --label-map "
-                     "%s=anomalous",
+                     "(unlabeled); say what it means: --label-map %s=normal, "
+                     "or =anomalous, or =unlabeled",
                      columns->path, field->line, field->column, text, text);
 }
 

@@ -53,10 +53,16 @@ static void classes_become_labels(void **state)
     assert_int_equal(read_records(&data, COUNT * RECORD, &options, NULL), DEEPSAD_OK);
     assert_memory_equal(data.labels, ((signed char[]){1, -1, 1}), COUNT);
     deepsad_dataset_clear(&data);
-    options.anomaly_classes = (const char *const[]){"0", NULL};
+    options.anomaly_classes = (const char *const[]){"9", NULL};
     assert_int_equal(read_records(&data, COUNT * RECORD, &options, NULL), DEEPSAD_OK);
-    assert_int_equal(data.rows, 2);
+    assert_memory_equal(data.labels, ((signed char[]){1, -1, 1}), COUNT);
     deepsad_dataset_clear(&data);
+    options.normal_class = "9";
+    options.anomaly_classes = (const char *const[]){"0", NULL};
+    struct deepsad_error error = {0};
+    assert_int_equal(read_records(&data, COUNT * RECORD, &options, &error),
+                     DEEPSAD_INVALID);
+    assert_error_says(error, "no row is of the anomaly class 0");
 }
 
 static void assert_refused(size_t size, const char *normal, const char *message)

@@ -39,11 +39,29 @@ static void names_that_are_no_classes_are_refused(void **state)
     assert_refused(NULL, "1", "anomaly classes without a normal class");
 }
 
+static void a_named_class_without_rows_is_refused(void **state)
+{
+    (void)state;
+    struct classes classes;
+    struct deepsad_error error = {0};
+    const char *const anomalies[] = {"3", "4", NULL};
+    const struct deepsad_read_options options = {.normal_class = "1",
+                                                 .anomaly_classes = anomalies};
+    size_t counts[CLASSES_MAX] = {[1] = 5, [3] = 2, [4] = 1};
+    assert_int_equal(classes_init(&classes, &options, NULL), DEEPSAD_OK);
+    assert_int_equal(classes_check_counts(&classes, counts, "f", NULL), DEEPSAD_OK);
+    counts[4] = 0;
+    assert_int_equal(classes_check_counts(&classes, counts, "f", &error),
+                     DEEPSAD_INVALID);
+    assert_error_says(error, "f: no row is of the anomaly class 4");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_a_normal_class_all_rows_are_kept_unlabeled),
         cmocka_unit_test(names_that_are_no_classes_are_refused),
+        cmocka_unit_test(a_named_class_without_rows_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

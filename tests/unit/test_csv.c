@@ -258,7 +258,7 @@ static void labels_of_other_spelling_are_refused(void **state)
     (void)state;
     assert_refused("a,label\n1,normal\n2,1\n", NULL,
                    "t.csv:3:3: label `1` is neither normal, anomalous nor empty "
-                   "(unlabeled); say what it means, such as --label-map 1=anomalous");
+                   "(unlabeled); say what it means: --label-map 1=normal, or =anomalous");
     assert_refused("a,label\n1,Normal\n", NULL, "t.csv:2:3: label `Normal`");
     assert_refused("a,label\n1,unlabeled\n", NULL, "t.csv:2:3: label `unlabeled`");
     struct deepsad_read_options options = {.label_map = "0=normal"};
@@ -268,6 +268,8 @@ static void labels_of_other_spelling_are_refused(void **state)
                    "label map: `1:anomalous` is not SPELLING=CLASS");
     options.label_map = "0=good";
     assert_refused("a,label\n1,0\n", &options, "label map: `0=good` is not");
+    options.label_map = "0=normal,1=anomalous,0=anomalous";
+    assert_refused("a,label\n1,0\n", &options, "label map: `0` stands in it twice");
 }
 
 static void damaged_files_are_refused(void **state)
