@@ -111,6 +111,18 @@ static json_t *describe_measures(const struct manifest_facts *facts)
                      number(facts->auc));
 }
 
+static bool all_rows_equal(const struct training *training)
+{
+    size_t features = training->features;
+    for (size_t i = 1; i < training->rows; i++) {
+        if (memcmp(training->z, training->z + i * features,
+                   features * sizeof *training->z) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static json_t *describe_warnings(const struct deepsad_model *model,
                                  const struct manifest_facts *facts)
 {
@@ -130,6 +142,11 @@ static json_t *describe_warnings(const struct deepsad_model *model,
             warnings, json_string("calibrated on the training rows themselves: expect "
                                   "more false alarms than alpha; give more rows, or set "
                                   "calibration above 0"));
+    }
+    if (all_rows_equal(training)) {
+        json_array_append_new(
+            warnings, json_string("all rows are equal: there was nothing to learn; give "
+                                  "rows that differ"));
     }
     return warnings;
 }

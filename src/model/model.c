@@ -156,15 +156,53 @@ void model_blend(const struct deepsad_model *model, float *scores,
     }
 }
 
+/* A column that the other side does not have, or NULL. The search for one starts at its
+ * own place: mostly it is found near there. */
+static const char *odd_column(char *const *names, size_t count, char *const *others,
+                              size_t other_count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t tried = 0;
+        while (tried < other_count &&
+               strcmp(names[i], others[(i + tried) % other_count]) != 0) {
+            tried++;
+        }
+        if (tried == other_count) {
+            return names[i];
+        }
+    }
+    return NULL;
+}
+
+static int count_fault(const struct deepsad_model *model,
+                       const struct deepsad_dataset *dataset, struct deepsad_error *error)
+{
+    const char *extra = NULL, *absent = NULL;
+    if (model->named && dataset->names != NULL) {
+        extra =
+            odd_column(dataset->names, dataset->features, model->names, model->features);
+        absent =
+            odd_column(model->names, model->features, dataset->names, dataset->features);
+    }
+    bool name_extra = extra != NULL && dataset->features > model->features;
+    const char *name = name_extra ? extra : absent;
+    char which[128] = "";
+    if (name != NULL) {
+        snprintf(which, sizeof which, "; \"%.64s\" is %s", name,
+                 name_extra ? "not one of the model's" : "not there");
+    }
+    return error_set(error, DEEPSAD_INVALID,
+                     "the data has %zu features, the model was trained on %zu%s; give "
+                     "the same columns in the same order",
+                     dataset->features, model->features, which);
+}
+
 int deepsad_model_accepts(const struct deepsad_model *model,
                           const struct deepsad_dataset *dataset,
                           struct deepsad_error *error)
 {
     if (dataset->features != model->features) {
-        return error_set(error, DEEPSAD_INVALID,
-                         "the data has %zu features, the model was trained on %zu; give "
-                         "the same columns in the same order",
-                         dataset->features, model->features);
+        return count_fault(model, dataset, error);
     }
     for (size_t i = 0; model->named && dataset->names != NULL && i < model->features;
          i++) {

@@ -255,7 +255,7 @@ static int publish(unsigned *version, const char *staging, const char *directory
     }
     unsigned number = count > 0 ? numbers[0] : 0;
     free(numbers);
-    for (int attempt = 0; attempt < VERSION_ATTEMPTS; attempt++) {
+    for (int attempt = 0; attempt < VERSION_ATTEMPTS && number < UINT_MAX; attempt++) {
         char path[PATH_MAX];
         snprintf(path, sizeof path, "%s/%u", directory, ++number);
         if (rename(staging, path) == 0) {
@@ -294,29 +294,49 @@ static int write_version(const struct deepsad_model *model, const char *staging,
     return status;
 }
 
+/* A version is no model directory: MODELS/NAME/1/1 would be found by nobody. */
+static int check_no_version(const char *directory, struct deepsad_error *error)
+{
+    char *file = join(directory, VERSION_FILE);
+    bool is = file != NULL && access(file, F_OK) == 0;
+    free(file);
+    return !is ? DEEPSAD_OK
+               : error_set(error, DEEPSAD_INVALID,
+                           "%s: is a version of a model; name the model's directory, "
+                           "the one above",
+                           directory);
+}
+
+int version_check_directory(const char *directory, struct deepsad_error *error)
+{
+    int status = check_name(directory, error);
+    return status != DEEPSAD_OK ? status : check_no_version(directory, error);
+}
+
 int deepsad_model_save_version(const struct deepsad_model *model, const char *directory,
                                unsigned *version, struct deepsad_error *error)
 {
-    char staging[PATH_MAX];
-    int status = check_name(directory, error);
+    int status = version_check_directory(directory, error);
     if (status == DEEPSAD_OK) {
         status = file_make_directories(directory, error);
     }
     if (status != DEEPSAD_OK) {
         return status;
     }
-    int length = snprintf(staging, sizeof staging, "%s/.new-XXXXXX", directory);
-    if (length < 0 || length >= PATH_MAX) {
-        return error_set(error, DEEPSAD_INVALID, "%s: path too long", directory);
-    }
-    if (mkdtemp(staging) == NULL || chmod(staging, 0755) != 0) {
-        return error_system(error, errno, "%s: cannot create a directory in it",
-                            directory);
+    char *pattern = join(directory, ".new");
+    char *staging = pattern == NULL ? NULL : file_make_temporary_directory(pattern);
+    if (staging == NULL) {
+        status = error_system(error, pattern == NULL ? ENOMEM : errno,
+                              "%s: cannot create a directory in it", directory);
+        free(pattern);
+        return status;
     }
     unsigned number = 0;
     status = write_version(model, staging, directory, &number, error);
     if (status == DEEPSAD_OK && version != NULL) {
         *version = number;
     }
+    free(pattern);
+    free(staging);
     return status;
 }

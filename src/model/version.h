@@ -18,6 +18,10 @@
 /* ^[a-z0-9][a-z0-9_-]{0,63}$ */
 bool version_name_valid(const char *name);
 
+/* Whether versions may be written into MODELS/NAME: the name is one, and the directory is
+ * not itself a version. */
+int version_check_directory(const char *directory, struct deepsad_error *error);
+
 /* Version numbers in MODELS/NAME, newest first; free() them. None is no error. */
 int version_list(unsigned **out, size_t *count, const char *directory,
                  struct deepsad_error *error);

@@ -83,27 +83,6 @@ static const struct command_option options[] = {
 
 /* ---- Before training: whatever would fail after it ---- */
 
-enum { NAME_SHOWN_MAX = 256 };
-
-static int check_name(const char *directory, struct deepsad_error *error)
-{
-    size_t length = strlen(directory);
-    while (length > 0 && directory[length - 1] == '/') {
-        length--;
-    }
-    size_t start = length;
-    while (start > 0 && directory[start - 1] != '/') {
-        start--;
-    }
-    char name[NAME_SHOWN_MAX];
-    snprintf(name, sizeof name, "%.*s", (int)(length - start), directory + start);
-    return version_name_valid(name)
-               ? DEEPSAD_OK
-               : error_set(error, DEEPSAD_INVALID,
-                           "%s: \"%s\" is no name for a model; use a-z, 0-9, _ and -",
-                           directory, name);
-}
-
 /* The nearest directory above that is there already can be written to. */
 static int check_writable(const char *directory, struct deepsad_error *error)
 {
@@ -245,7 +224,7 @@ static int make_version(struct summary *summary, const struct train_values *valu
                         struct deepsad_error *error)
 {
     struct deepsad_recipe *recipe = NULL;
-    int status = check_name(values->out, error);
+    int status = version_check_directory(values->out, error);
     if (status == DEEPSAD_OK) {
         status = check_writable(values->out, error);
     }

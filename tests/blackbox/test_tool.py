@@ -202,7 +202,7 @@ def test_train_says_what_is_wrong_before_it_works(deepsad, parts, tmp_path):
 
     assert 'epochz' in fault("--out", tmp_path / "m", "--set", "epochz=1")
     assert "KEY=VALUE" in fault("--out", tmp_path / "m", "--set", "epochs")
-    assert "no name for a model" in fault("--out", tmp_path / "No Name")
+    assert "is no model name" in fault("--out", tmp_path / "No Name")
     assert "cannot" in fault("--out", "/proc/models/m")
     assert "nosuch" in fault("--out", tmp_path / "m", "--recipe", "nosuch")
     assert os.listdir(tmp_path) == []

@@ -133,6 +133,35 @@ static void a_bad_name_is_refused_before_anything_is_made(void **state)
     deepsad_model_unref(model);
 }
 
+static void a_version_is_no_model_directory(void **state)
+{
+    char path[FOLDER_PATH];
+    struct deepsad_error error = {0};
+    struct deepsad_model *model = small_model();
+    folder_path(path, state, "shop");
+    assert_int_equal(deepsad_model_save_version(model, path, NULL, NULL), DEEPSAD_OK);
+    folder_path(path, state, "shop/1");
+    assert_int_equal(deepsad_model_save_version(model, path, NULL, &error),
+                     DEEPSAD_INVALID);
+    assert_error_says(error, "is a version of a model");
+    deepsad_model_unref(model);
+}
+
+static void version_numbers_end_without_starting_again(void **state)
+{
+    char path[FOLDER_PATH], last[FOLDER_PATH], file[FOLDER_PATH];
+    struct deepsad_error error = {0};
+    struct deepsad_model *model = small_model();
+    folder_path(path, state, "shop");
+    folder_path(last, state, "shop/4294967295");
+    folder_path(file, state, "shop/4294967295/model.safetensors");
+    assert_int_equal(file_make_directories(last, NULL), DEEPSAD_OK);
+    assert_int_equal(deepsad_model_save(model, file, NULL), DEEPSAD_OK);
+    assert_int_equal(deepsad_model_save_version(model, path, NULL, &error), DEEPSAD_IO);
+    assert_error_says(error, "no free version number above 4294967295");
+    deepsad_model_unref(model);
+}
+
 enum { WRITERS = 4, WRITES = 5 };
 
 struct writer {
@@ -190,6 +219,8 @@ int main(void)
         WITH_FOLDER(the_policy_file_decides_alpha_and_is_never_overwritten),
         WITH_FOLDER(a_directory_without_versions_says_how_to_train_one),
         WITH_FOLDER(a_bad_name_is_refused_before_anything_is_made),
+        WITH_FOLDER(a_version_is_no_model_directory),
+        WITH_FOLDER(version_numbers_end_without_starting_again),
         WITH_FOLDER(writers_at_the_same_time_get_numbers_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
