@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -120,16 +121,20 @@ static int make_parts(struct parts *parts, const struct split_values *values,
 static int write_parts(struct parts *parts, const char *directory,
                        struct deepsad_error *error)
 {
+    if (stop_wanted()) {
+        return error_set(error, DEEPSAD_CANCELLED, "cancelled; nothing was written");
+    }
     int status = file_make_directories(directory, error);
     for (size_t i = 0; i < PARTS && status == DEEPSAD_OK; i++) {
-        if (stop_wanted()) {
-            return error_set(error, DEEPSAD_CANCELLED, "cancelled");
-        }
         if (asprintf(&parts->paths[i], "%s/%s", directory, file_names[i]) < 0) {
             parts->paths[i] = NULL;
             return error_no_memory(error, "a path");
         }
         status = deepsad_dataset_write_csv(&parts->data[i], parts->paths[i], error);
+        if (status != DEEPSAD_OK && i > 0) {
+            unlink(
+                parts->paths[0]); /* beside an older test.csv it would share its rows */
+        }
     }
     return status;
 }
