@@ -180,17 +180,37 @@ static char *put(char *out, const char *text, size_t length)
 /* The longest result: {"id":"<64>","score":<16>,"p_value":<16>,"anomalous":false}, */
 enum { RESULT_MAX = 64 + 2 * NUMBER_FLOAT_MAX + 64 };
 
+/* The numbers of so many rows are written at once. */
+enum { RESULTS_BLOCK = NUMBER_BLOCK / 2 };
+
+static void format_block(struct number_texts *texts, const float *scores,
+                         const float *p_values, size_t rows)
+{
+    float values[NUMBER_BLOCK];
+    memcpy(values, scores, rows * sizeof *scores);
+    memcpy(values + rows, p_values, rows * sizeof *p_values);
+    number_format_floats(texts, values, 2 * rows);
+}
+
+/* Always the same number of bytes is copied, which is a load and a store. */
+static char *put_number(char *out, const struct number_texts *texts, size_t index)
+{
+    memcpy(out, texts->text[index], NUMBER_FLOAT_MAX);
+    return out + texts->length[index];
+}
+
 /* The parts of an answer that depend on the row only in their numbers are copied as they
  * are: thousands of rows leave here. */
-static char *put_result(char *out, const char *id, size_t id_length, float score,
-                        float p_value, bool anomalous)
+static char *put_result(char *out, const char *id, size_t id_length,
+                        const struct number_texts *texts, size_t score, size_t p_value,
+                        bool anomalous)
 {
     out = PUT(out, "{\"id\":\"");
     out = put(out, id, id_length);
     out = PUT(out, "\",\"score\":");
-    out += number_format_float(out, score);
+    out = put_number(out, texts, score);
     out = PUT(out, ",\"p_value\":");
-    out += number_format_float(out, p_value);
+    out = put_number(out, texts, p_value);
     return anomalous ? PUT(out, ",\"anomalous\":true}")
                      : PUT(out, ",\"anomalous\":false}");
 }
@@ -253,22 +273,30 @@ static size_t append_results(struct buffer *out, const struct scoring *scoring,
     float alpha = (float)scoring->entry->alpha;
     size_t anomalies = 0;
     char *start = at;
+    struct number_texts texts;
     for (size_t i = 0; i < rows->count; i++) {
+        size_t first = i / RESULTS_BLOCK * RESULTS_BLOCK;
+        size_t block =
+            rows->count - first < RESULTS_BLOCK ? rows->count - first : RESULTS_BLOCK;
+        if (i == first) {
+            format_block(&texts, scoring->scores + i, p_values + i, block);
+        }
         bool anomalous = p_values[i] <= alpha;
         anomalies += anomalous;
         if (i > 0) {
             *at++ = ',';
         }
+        char made[UUID_SIZE];
+        const char *id = made;
+        size_t id_length = UUID_SIZE;
         if (rows->has_ids) {
-            struct rows_id id = rows->ids[i];
-            at = put_result(at, rows->id_text.data + id.offset, id.length,
-                            scoring->scores[i], p_values[i], anomalous);
+            id = rows->id_text.data + rows->ids[i].offset;
+            id_length = rows->ids[i].length;
         } else {
-            char id[UUID_SIZE];
-            uuid_make(source, now, id);
-            at =
-                put_result(at, id, UUID_SIZE, scoring->scores[i], p_values[i], anomalous);
+            uuid_make(source, now, made);
         }
+        at = put_result(at, id, id_length, &texts, i - first, i - first + block,
+                        anomalous);
     }
     at = PUT(at, "]}");
     out->length += (size_t)(at - start);

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/simd.h"
+
 #include "base/number_short.h"
 
 /* ---- In ---- */
@@ -252,9 +254,10 @@ static const uint64_t POWERS[77] = {
 };
 
 /* floor(power scaled / 2^64) with a sticky last bit: enough to compare exactly. */
-static inline uint32_t multiply(uint64_t power, uint32_t scaled)
+static inline uint32_t multiply(uint32_t power_high, uint32_t power_low, uint32_t scaled)
 {
-    uint64_t product = (power >> 32) * scaled + ((power & 0xffffffff) * scaled >> 32);
+    uint64_t product =
+        (uint64_t)power_high * scaled + ((uint64_t)power_low * scaled >> 32);
     uint32_t high = (uint32_t)(product >> 32);
     uint32_t low = (uint32_t)product;
     return high | (low > 1);
@@ -262,58 +265,41 @@ static inline uint32_t multiply(uint64_t power, uint32_t scaled)
 
 struct shortest {
     uint32_t digits;
-    int exponent;
+    int32_t exponent;
 };
 
 /* The shortest decimal within the interval of reals that round to the float c 2^q, and of
  * those the nearest to it. All three bounds are scaled by 4 10^-k, where 10^k is the
  * largest power of ten below the interval's width: one or two candidates of k + 1 digits,
- * else two of k. Intervals are closed for even c, as rounding is to even. */
-static struct shortest shorten(uint32_t c, int q, bool lower_is_closer)
+ * else two of k. Intervals are closed for even c, as rounding is to even. Which candidate
+ * it is depends on a number's last bits: all are computed and one is selected, so that
+ * nothing branches and loops over floats become vector code. */
+static inline struct shortest shorten(uint32_t c, int32_t k, int32_t shift, uint32_t high,
+                                      uint32_t low, uint32_t lower_is_closer)
 {
-    const int k = (q * 1262611 - (lower_is_closer ? 524031 : 0)) >> 22; /* log10 2^q */
-    const int shift = q + ((-k * 1741647) >> 19) + 1;                   /* log2 10^-k */
-    const uint64_t power = POWERS[-k - POWER_MIN];
     const uint32_t odd = c & 1;
-    const uint32_t lower = multiply(power, (4 * c - 2 + lower_is_closer) << shift) + odd;
-    const uint32_t middle = multiply(power, (4 * c) << shift);
-    const uint32_t upper = multiply(power, (4 * c + 2) << shift) - odd;
+    const uint32_t lower =
+        multiply(high, low, (4 * c - 2 + lower_is_closer) << shift) + odd;
+    const uint32_t middle = multiply(high, low, (4 * c) << shift);
+    const uint32_t upper = multiply(high, low, (4 * c + 2) << shift) - odd;
 
-    const uint32_t s = middle / 4;
-    const uint32_t tens = s / 10 * 10;
-    if (s >= 10) {
-        bool below = lower <= 4 * tens;
-        bool above = 4 * tens + 40 <= upper;
-        if (below != above) {
-            return (struct shortest){tens / 10 + above, k + 1};
-        }
-    }
-    bool below = lower <= 4 * s;
-    bool above = 4 * s + 4 <= upper;
-    if (below != above) {
-        return (struct shortest){s + above, k};
-    }
-    const uint32_t half = 4 * s + 2;
-    bool up = middle > half || (middle == half && (s & 1) != 0);
-    return (struct shortest){s + up, k};
+    const uint32_t s = middle / 4, tens = s / 10, half = 4 * s + 2;
+    const uint32_t tens_below = lower <= 40 * tens ? 1 : 0;
+    const uint32_t tens_above = 40 * tens + 40 <= upper ? 1 : 0;
+    const uint32_t below = lower <= 4 * s ? 1 : 0;
+    const uint32_t above = 4 * s + 4 <= upper ? 1 : 0;
+    const uint32_t up = middle + (s & 1) > half ? 1 : 0;
+    const uint32_t longer = s + (below + above == 1 ? above : up);
+    const uint32_t one_of_tens = tens == 0 ? 0 : tens_below + tens_above;
+    return (struct shortest){one_of_tens == 1 ? tens + tens_above : longer,
+                             one_of_tens == 1 ? k + 1 : k};
 }
 
-static struct shortest shortest_of_bits(uint32_t magnitude)
-{
-    uint32_t fraction = magnitude & 0x7fffff;
-    int biased = (int)(magnitude >> 23);
-    if (biased == 0) {
-        return shorten(fraction, -149, false);
-    }
-    uint32_t c = fraction | 0x800000;
-    int q = biased - 150;
-    if (q <= 0 && q > -24 && (c & ((1u << -q) - 1)) == 0) {
-        return (struct shortest){c >> -q, 0}; /* an integer below 2^24 */
-    }
-    return shorten(c, q, fraction == 0 && biased > 1);
-}
+enum { DIGITS = 9 };
 
-enum { DIGITS = 9, DIGITS_ROOM = 32 };
+/* Text that fits a register pair, its first character lowest: put together by shifts and
+ * stored at once, where bytes in memory would be written and read again too early. */
+__extension__ typedef unsigned __int128 text_16;
 
 /* The eight digits of a number below 10^8 as bytes 0..9, the first the lowest. */
 static inline uint64_t spread_digits(uint32_t number)
@@ -325,86 +311,149 @@ static inline uint64_t spread_digits(uint32_t number)
     return tens | (pairs - 10 * tens) << 8;
 }
 
-/* The digits of `value` > 0 at the left of `digits`, zeros behind them; returns how many
- * there are without trailing zeros. *exponent is that of the first. */
-static size_t write_digits(char digits[static DIGITS_ROOM], int *exponent,
-                           struct shortest value)
+/* Of a block of floats: nine leading decimal digits, the first one and eight more, and
+ * the exponent of the first. Found step by step, each a loop that becomes vector code;
+ * only the table is looked up one by one. */
+struct decimals {
+    uint64_t rest[NUMBER_BLOCK];
+    uint32_t first[NUMBER_BLOCK];
+    int32_t exponent[NUMBER_BLOCK];
+};
+
+/* |value| = c 2^q; 10^k is the largest power of ten below its rounding interval. */
+struct binary {
+    uint32_t c[NUMBER_BLOCK], lower_is_closer[NUMBER_BLOCK];
+    int32_t q[NUMBER_BLOCK], k[NUMBER_BLOCK];
+    uint32_t power_high[NUMBER_BLOCK], power_low[NUMBER_BLOCK]; /* of 10^-k */
+};
+
+static inline void take_apart(struct binary *out, const float *values, size_t count)
 {
-    static const uint32_t powers[] = {1,      10,      100,      1000,      10000,
-                                      100000, 1000000, 10000000, 100000000, 1000000000};
-    int bits = 32 - __builtin_clz(value.digits);
-    int count = bits * 1233 >> 12; /* log10 2^bits */
-    count += value.digits >= powers[count];
-    *exponent = value.exponent + count - 1;
-    uint32_t number = value.digits * powers[DIGITS - count];
-    uint32_t first = number / powers[8];
-    uint64_t rest = spread_digits(number - first * powers[8]);
-    int zeros = rest == 0 ? 8 : __builtin_clzll(rest) / 8;
-    rest |= 0x3030303030303030;
-    memset(digits, '0', DIGITS_ROOM);
-    digits[0] = (char)('0' + first);
-    memcpy(digits + 1, &rest, sizeof rest);
-    return (size_t)(DIGITS - zeros);
+    uint32_t bits[NUMBER_BLOCK];
+    memcpy(bits, values, count * sizeof *values);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t fraction = bits[i] & 0x7fffff;
+        int32_t biased = (int32_t)(bits[i] >> 23 & 0xff);
+        int32_t q = biased == 0 ? -149 : biased - 150;
+        uint32_t closer = (uint32_t)(fraction == 0) & (uint32_t)(biased > 1);
+        out->c[i] = biased == 0 ? fraction : fraction | 0x800000;
+        out->q[i] = q;
+        out->lower_is_closer[i] = closer;
+        out->k[i] = (q * 1262611 - (int32_t)closer * 524031) >> 22; /* log10 2^q */
+    }
 }
 
-/* Copies are of a fixed size, more than is needed: `out` has room, and a constant number
- * of bytes is a load and a store. */
-static size_t write_scientific(char *out, const char *digits, size_t count, int exponent)
+/* Nine digits from one to nine; each step adds as many as are missing for sure. */
+static inline struct shortest fill_up(struct shortest value)
 {
-    out[0] = digits[0];
-    out[1] = '.';
-    memcpy(out + 2, digits + 1, DIGITS - 1);
-    size_t length = count > 1 ? count + 1 : 1;
-    out[length++] = 'e';
-    if (exponent < 0) {
-        out[length++] = '-';
-        exponent = -exponent;
-    }
-    if (exponent >= 10) {
-        out[length++] = (char)('0' + exponent / 10);
-    }
-    out[length++] = (char)('0' + exponent % 10);
-    return length;
+    uint32_t n = value.digits;
+    int32_t exponent = value.exponent + DIGITS - 1;
+    exponent -= n < 100000 ? 4 : 0;
+    n *= n < 100000 ? 10000 : 1;
+    exponent -= n < 100000 ? 4 : 0;
+    n *= n < 100000 ? 10000 : 1;
+    exponent -= n < 10000000 ? 2 : 0;
+    n *= n < 10000000 ? 100 : 1;
+    exponent -= n < 100000000 ? 1 : 0;
+    n *= n < 100000000 ? 10 : 1;
+    return (struct shortest){n, exponent};
 }
 
-static size_t write_plain(char *out, const char *digits, size_t count, int exponent)
+SIMD_CLONES
+static void find_decimals(struct decimals *out, const float *values, size_t count)
+{
+    struct binary in;
+    uint32_t eight[NUMBER_BLOCK];
+    take_apart(&in, values, count);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t power = POWERS[-in.k[i] - POWER_MIN];
+        in.power_high[i] = (uint32_t)(power >> 32);
+        in.power_low[i] = (uint32_t)power;
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint32_t c = in.c[i];
+        int32_t q = in.q[i], k = in.k[i];
+        int32_t shift = q + ((-k * 1741647) >> 19) + 1; /* log2 10^-k */
+        struct shortest value = shorten(c, k, shift, in.power_high[i], in.power_low[i],
+                                        in.lower_is_closer[i]);
+        int32_t places = q > -24 && q <= 0 ? -q : 0;
+        bool whole = q > -24 && q <= 0 && c >> places << places == c;
+        value.digits = whole ? c >> places : value.digits; /* an integer below 2^24 */
+        value.exponent = whole ? 0 : value.exponent;
+        value = fill_up(value);
+        out->first[i] = value.digits / 100000000;
+        out->exponent[i] = value.exponent;
+        eight[i] = value.digits - out->first[i] * 100000000;
+    }
+    for (size_t i = 0; i < count; i++) {
+        out->rest[i] = spread_digits(eight[i]);
+    }
+}
+
+static inline text_16 low_bytes(text_16 text, size_t count)
+{
+    return text & (((text_16)1 << 8 * count) - 1);
+}
+
+static inline text_16 write_plain(text_16 digits, size_t *length, int exponent)
 {
     if (exponent < 0) {
         size_t zeros = (size_t)-exponent; /* the one before the point too */
-        memset(out, '0', 8);
-        out[1] = '.';
-        memcpy(out + zeros + 1, digits, 16);
-        return zeros + 1 + count;
+        *length += zeros + 1;
+        return low_bytes(0x303030302e30, zeros + 1) | digits << 8 * (zeros + 1);
     }
     size_t whole = (size_t)exponent + 1;
-    memcpy(out, digits, 16);
-    if (count <= whole) {
-        return whole;
+    *length = *length <= whole ? whole : *length + 1;
+    text_16 fraction = digits >> 8 * whole << 8 * whole << 8;
+    return low_bytes(digits, whole) | (text_16)'.' << 8 * whole | fraction;
+}
+
+static text_16 write_scientific(text_16 digits, size_t *length, int exponent)
+{
+    text_16 mantissa = low_bytes(digits, 1) | (text_16)'.' << 8 | digits >> 8 << 16;
+    size_t end = *length > 1 ? *length + 1 : 1;
+    text_16 power = exponent < 0 ? 'e' | '-' << 8 : 'e';
+    size_t written = exponent < 0 ? 2 : 1;
+    unsigned magnitude = (unsigned)(exponent < 0 ? -exponent : exponent);
+    if (magnitude >= 10) {
+        power |= (text_16)('0' + magnitude / 10) << 8 * written++;
     }
-    out[whole] = '.';
-    memcpy(out + whole + 1, digits + whole, 16);
-    return count + 1;
+    power |= (text_16)('0' + magnitude % 10) << 8 * written++;
+    *length = end + written;
+    return low_bytes(mantissa, end) | power << 8 * end;
+}
+
+static uint8_t write_number(char text[static NUMBER_FLOAT_MAX], bool negative,
+                            uint32_t first, uint64_t rest, int exponent)
+{
+    enum { PLAIN_MIN = -5, PLAIN_MAX = 9 }; /* 0.0000123456789 and 1234567890 */
+    uint64_t low = (rest << 8 | first) | 0x3030303030303030;
+    text_16 digits = (text_16)(rest >> 56 | 0x3030303030303030) << 64 | low;
+    size_t length = DIGITS - (rest == 0 ? 8 : (size_t)__builtin_clzll(rest) / 8);
+    bool plain = exponent >= PLAIN_MIN && exponent <= PLAIN_MAX;
+    text_16 out = plain ? write_plain(digits, &length, exponent)
+                        : write_scientific(digits, &length, exponent);
+    out = negative ? out << 8 | '-' : out;
+    memcpy(text, &out, NUMBER_FLOAT_MAX);
+    return (uint8_t)(length + negative);
+}
+
+void number_format_floats(struct number_texts *out, const float *values, size_t count)
+{
+    struct decimals decimals;
+    find_decimals(&decimals, values, count);
+    for (size_t i = 0; i < count; i++) {
+        bool zero = values[i] == 0.0F;
+        out->length[i] =
+            write_number(out->text[i], values[i] < 0.0F, zero ? 0 : decimals.first[i],
+                         zero ? 0 : decimals.rest[i], zero ? 0 : decimals.exponent[i]);
+    }
 }
 
 size_t number_format_float(char text[static NUMBER_FLOAT_MAX], float value)
 {
-    enum { PLAIN_MIN = -5, PLAIN_MAX = 9 }; /* 0.0000123456789 and 1234567890 */
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    uint32_t magnitude = bits & 0x7fffffff;
-    if (magnitude == 0) {
-        text[0] = '0';
-        return 1;
-    }
-    char digits[DIGITS_ROOM];
-    char out[DIGITS_ROOM + 8] = "-";
-    int exponent;
-    size_t count = write_digits(digits, &exponent, shortest_of_bits(magnitude));
-    size_t sign = bits >> 31;
-    bool plain = exponent >= PLAIN_MIN && exponent <= PLAIN_MAX;
-    size_t length =
-        sign + (plain ? write_plain(out + sign, digits, count, exponent)
-                      : write_scientific(out + sign, digits, count, exponent));
-    memcpy(text, out, NUMBER_FLOAT_MAX);
-    return length;
+    struct number_texts texts;
+    number_format_floats(&texts, &value, 1);
+    memcpy(text, texts.text[0], NUMBER_FLOAT_MAX);
+    return texts.length[0];
 }

@@ -5,6 +5,7 @@
 #define BASE_NUMBER_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum { NUMBER_FLOAT_MAX = 16 }; /* longest text number_format_float writes */
 
@@ -24,5 +25,14 @@ const char *number_parse_decimal(float *value, const char *text, const char *end
  * NUMBER_FLOAT_MAX bytes, not terminated); of several the one nearest to it. -0 is
  * written as 0. `value` must be finite. Returns its length. */
 size_t number_format_float(char text[static NUMBER_FLOAT_MAX], float value);
+
+/* The texts of up to NUMBER_BLOCK values, each as number_format_float() writes it;
+ * together they cost half. Bytes behind a text are arbitrary. */
+enum { NUMBER_BLOCK = 64 };
+struct number_texts {
+    char text[NUMBER_BLOCK][NUMBER_FLOAT_MAX];
+    uint8_t length[NUMBER_BLOCK];
+};
+void number_format_floats(struct number_texts *out, const float *values, size_t count);
 
 #endif

@@ -253,6 +253,28 @@ static void writing_is_shortest_and_reads_back(void **state)
     }
 }
 
+static void blocks_are_written_as_number_by_number(void **state)
+{
+    (void)state;
+    struct rng rng;
+    rng_init(&rng, 4, 0);
+    for (int round = 0; round < 5000; round++) {
+        float values[NUMBER_BLOCK];
+        struct number_texts texts;
+        size_t count = 1 + (size_t)rng_below(&rng, NUMBER_BLOCK);
+        for (size_t i = 0; i < count; i++) {
+            values[i] = round % 2 == 0 ? random_finite(&rng)
+                                       : (float)rng_below(&rng, 2000) / 1000 - 1;
+        }
+        number_format_floats(&texts, values, count);
+        for (size_t i = 0; i < count; i++) {
+            char text[NUMBER_FLOAT_MAX];
+            assert_int_equal(texts.length[i], number_format_float(text, values[i]));
+            assert_memory_equal(texts.text[i], text, texts.length[i]);
+        }
+    }
+}
+
 static void writing_chooses_a_readable_notation(void **state)
 {
     (void)state;
@@ -296,6 +318,7 @@ int main(void)
         cmocka_unit_test(reading_never_looks_behind_the_end),
         cmocka_unit_test(reading_does_not_depend_on_the_locale),
         cmocka_unit_test(writing_is_shortest_and_reads_back),
+        cmocka_unit_test(blocks_are_written_as_number_by_number),
         cmocka_unit_test(writing_chooses_a_readable_notation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
