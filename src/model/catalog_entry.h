@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One model directory as it is served: the newest versions that load, the policy, and
+ * what is wrong with it. Built anew for each catalog; immutable then.
+ */
+#ifndef MODEL_CATALOG_ENTRY_H
+#define MODEL_CATALOG_ENTRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "deepsad.h"
+
+/* Which file a version was loaded from; the same in all = unchanged. */
+struct catalog_file {
+    dev_t device;
+    ino_t inode;
+    off_t size;
+    struct timespec modified;
+};
+
+/* One loaded version. */
+struct catalog_version {
+    unsigned number;
+    struct deepsad_model *model;
+    char *card; /* JSON text, deepsad_model_card() */
+    struct catalog_file file;
+};
+
+/* One directory MODELS/NAME. */
+struct catalog_entry {
+    char *name;
+    double alpha;         /* from model.yaml, else the default */
+    float threshold;      /* of the live version at alpha; valid if */
+    bool reachable;       /* alpha can be reached */
+    size_t version_count; /* loaded versions, newest first; the first is live */
+    struct catalog_version *versions;
+    size_t available_count; /* all version numbers on disk, newest first */
+    unsigned *available;
+    /* why the newest version (or the whole entry) did not load; NULL = none */
+    char *fault;
+    int64_t loaded_at_ms;
+};
+
+/* What an entry is built from. */
+struct catalog_source {
+    const char *directory; /* MODELS/NAME */
+    const char *name;
+    size_t versions_loaded;               /* at least 1 */
+    const struct catalog_entry *previous; /* of the same name, or NULL */
+};
+
+/* What is wrong on disk becomes the entry's fault; only running out of memory fails. The
+ * entry wants catalog_entry_done also then. */
+int catalog_entry_build(struct catalog_entry *entry, const struct catalog_source *source,
+                        struct deepsad_error *error);
+void catalog_entry_done(struct catalog_entry *entry);
+
+/* The loaded version of that number, 0 = the live one; NULL when it is not loaded. */
+const struct catalog_version *catalog_version(const struct catalog_entry *entry,
+                                              unsigned number);
+
+#endif
