@@ -43,6 +43,19 @@ static inline uint64_t number_join_digits(uint64_t x, unsigned count)
            32;
 }
 
+/* The digits in x, `negative` bytes from its start, with a point behind `point` bytes and
+ * the end behind `stop`, at most 8: w, of at most 7 digits, and the power of ten are
+ * exact as floats, hence one rounding. */
+static inline float number_join_fraction(uint64_t x, unsigned negative, unsigned point,
+                                         unsigned stop)
+{
+    static const float tens[] = {1, 10, 100, 1000, 10000, 100000, 1000000};
+    uint64_t whole = ((uint64_t)1 << 8 * point) - 1;
+    x = (x & whole) | (x >> 8 & ~whole); /* the point is squeezed out */
+    uint64_t w = number_join_digits(x >> 8 * negative, stop - 1 - negative);
+    return (float)(int32_t)w / tens[stop - point - 1];
+}
+
 /*
  * No loop over digits, so no branch that their number could mislead, and the end of the
  * number is known from one load, before its value is: the next one can begin. NULL: not
@@ -71,19 +84,26 @@ static inline const char *number_parse_short(float *value, const char *text,
     if (count == 0 || (count > 1 && text[negative] == '0')) {
         return NULL;
     }
-    uint64_t w = number_join_digits(x >> 8 * negative, count);
-    unsigned fraction = 0;
     const char *end = text + point;
-    if (*end == '.') {
-        uint64_t rest = others & (others - 1);
+    unsigned fraction = 0;
+    uint64_t w = 0;
+    uint64_t rest = others & (others - 1);
+    if (*end != '.') {
+        w = number_join_digits(x >> 8 * negative, count);
+    } else {
         unsigned stop = rest != 0 ? number_first_byte(rest) : 8 + number_first_byte(more);
         fraction = stop - point - 1;
-        if (fraction == 0 || fraction > 8) {
+        end = text + stop;
+        if (fraction == 0 || fraction > 8 || (*end | 0x20) == 'e') {
             return NULL;
         }
-        w = w * tens[fraction] +
-            number_join_digits(number_load_digits(end + 1), fraction);
-        end = text + stop;
+        if (stop <= 8) {
+            float magnitude = number_join_fraction(x, negative, point, stop);
+            *value = negative != 0 ? -magnitude : magnitude;
+            return end;
+        }
+        w = number_join_digits(x >> 8 * negative, count) * tens[fraction] +
+            number_join_digits(number_load_digits(text + point + 1), fraction);
     }
     double d = (double)w / tens[fraction];
     uint64_t bits = 0;
