@@ -34,7 +34,10 @@ enum {
     PARTIAL_SUMS = 16,
 };
 
-#define SCALE_FLOOR 1e-12
+/* Distances are of scaled values, about 1. Where all a member's rows are equal in its
+ * features, u is 0, or the rounding of one processor and not of another; the floor keeps
+ * such a u from turning roundings into whole shares. */
+#define SCALE_FLOOR 1e-4
 
 /* ---- Construction ---- */
 

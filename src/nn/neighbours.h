@@ -4,7 +4,7 @@
  * i draws m distinct features (m = {1, ceil sqrt d, ceil d/2, d}[i mod 4], constant
  * columns left out) and 16 distinct rows; dist_i(x) is the Euclidean distance to the
  * nearest of its rows in its features; u_i = mean dist_i over at most 2,000 training
- * rows; v_i = dist_i / (u_i + 1e-12); score = mean_i v_i / (1 + v_i), in [0, 1). Fit
+ * rows; v_i = dist_i / (u_i + 1e-4); score = mean_i v_i / (1 + v_i), in [0, 1). Fit
  * twice: score all rows, leave out the `trim` highest, draw all members again from the
  * rest. A relative of iNNE / aNNE and subspace bagging.
  */
@@ -35,7 +35,7 @@ struct neighbours {
     uint32_t *feature_index;   /* (sum m): features each member looks at */
     float
         *samples; /* (sum m, NEIGHBOURS_SAMPLES): feature-major, samples are the lanes */
-    float *inverse_scale; /* (members): 1 / (u_i + 1e-12) */
+    float *inverse_scale; /* (members): 1 / (u_i + 1e-4) */
 };
 
 /* z (rows, features): scaled rows, labelled anomalies left out by the caller; at least
