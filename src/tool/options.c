@@ -158,13 +158,14 @@ static bool set_number(double *out, const struct command_option *option, const c
     return true;
 }
 
+/* Up to what an integer of JSON holds, as cards repeat such values. */
 static bool set_integer(uint64_t *out, const struct command_option *option,
                         const char *text)
 {
     errno = 0;
     unsigned long long value = strtoull(text, NULL, 10);
     if (*text == '\0' || strspn(text, "0123456789") != strlen(text) || errno != 0 ||
-        !in_range(option, (double)value)) {
+        value > INT64_MAX || !in_range(option, (double)value)) {
         return say_wrong(option, "a whole number", text);
     }
     *out = value;

@@ -94,7 +94,8 @@ int terminal_print_json(json_t *object)
             : json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(JSON_DIGITS));
     json_decref(object);
     if (text == NULL) {
-        terminal_error("out of memory for the output");
+        terminal_error("cannot put the output into JSON: out of memory, or a path that "
+                       "is not UTF-8");
         return EXIT_FAILED;
     }
     puts(text);
