@@ -201,12 +201,9 @@ static char *put_number(char *out, const struct number_texts *texts, size_t inde
 
 /* The parts of an answer that depend on the row only in their numbers are copied as they
  * are: thousands of rows leave here. */
-static char *put_result(char *out, const char *id, size_t id_length,
-                        const struct number_texts *texts, size_t score, size_t p_value,
-                        bool anomalous)
+static char *put_result(char *out, const struct number_texts *texts, size_t score,
+                        size_t p_value, bool anomalous)
 {
-    out = PUT(out, "{\"id\":\"");
-    out = put(out, id, id_length);
     out = PUT(out, "\",\"score\":");
     out = put_number(out, texts, score);
     out = PUT(out, ",\"p_value\":");
@@ -283,20 +280,14 @@ static size_t append_results(struct buffer *out, const struct scoring *scoring,
         }
         bool anomalous = p_values[i] <= alpha;
         anomalies += anomalous;
-        if (i > 0) {
-            *at++ = ',';
-        }
-        char made[UUID_SIZE];
-        const char *id = made;
-        size_t id_length = UUID_SIZE;
+        at = i > 0 ? PUT(at, ",{\"id\":\"") : PUT(at, "{\"id\":\"");
         if (rows->has_ids) {
-            id = rows->id_text.data + rows->ids[i].offset;
-            id_length = rows->ids[i].length;
+            at = put(at, rows->id_text.data + rows->ids[i].offset, rows->ids[i].length);
         } else {
-            uuid_make(source, now, made);
+            uuid_make(source, now, at);
+            at += UUID_SIZE;
         }
-        at = put_result(at, id, id_length, &texts, i - first, i - first + block,
-                        anomalous);
+        at = put_result(at, &texts, i - first, i - first + block, anomalous);
     }
     at = PUT(at, "]}");
     out->length += (size_t)(at - start);
