@@ -11,7 +11,9 @@
 #include "model/insurance.h"
 #include "model/order.h"
 
-static const double raw_min = 1e-12;
+/* Raw scores are about 1. So far below that they are the rounding of one processor and
+ * not of another, which a logarithm would make much of. */
+static const double raw_min = 1e-4;
 static const double spread_min = 0.05;
 
 void component_free(struct component *component)

@@ -4,7 +4,7 @@
  * 0, higher is more anomalous); its normaliser makes raw scores of any kind comparable:
  *
  *     score(x) = sum_j w_j v_j(x) / sum_j w_j
- *     v(s) = (ln max(s, 1e-12) - q50) / max(q90 - q50, .05)
+ *     v(s) = (ln max(s, 1e-4) - q50) / max(q90 - q50, .05)
  *
  * with the quantiles of ln s over the reference rows. Scoring, folds, calibration and the
  * file format know this interface, not the kinds.

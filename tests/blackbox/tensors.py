@@ -78,5 +78,5 @@ def scores(path, x):
     if manifest["score"] == "raw":
         return raw
     quantiles = card["normaliser"]
-    return ((np.log(np.maximum(raw, 1e-12)) - quantiles["q50"])
+    return ((np.log(np.maximum(raw, 1e-4)) - quantiles["q50"])
             / max(quantiles["q90"] - quantiles["q50"], 0.05))

@@ -94,6 +94,20 @@ def test_rows_that_are_all_equal_are_told(deepsad, tmp_path):
     assert len({line for line in done.stdout.splitlines()[1:]}) == 1
 
 
+def test_rows_seen_most_often_do_not_score_without_bound(deepsad, tmp_path):
+    x = rows()
+    x[:ROWS // 2] = x[0]  # each member of the neighbours has one of these
+    write_csv(tmp_path / "d.csv", x, [""] * ROWS)
+    run(deepsad, "train", tmp_path / "d.csv", "--out", tmp_path / "m")
+    run(deepsad, "score", tmp_path / "m", tmp_path / "d.csv", "--output", tmp_path / "s.npy")
+    nudged = x * (1 + 1e-7)  # as much as another processor's rounding
+    write_csv(tmp_path / "n.csv", nudged, [""] * ROWS)
+    run(deepsad, "score", tmp_path / "m", tmp_path / "n.csv", "--output", tmp_path / "n.npy")
+    scores, others = np.load(tmp_path / "s.npy")[:, 0], np.load(tmp_path / "n.npy")[:, 0]
+    assert scores.argmin() < ROWS // 2
+    assert np.abs(scores - others).max() < 0.01
+
+
 def test_only_anomalies_teach_nothing(deepsad, tmp_path):
     write_csv(tmp_path / "d.csv", rows(), ["anomalous"] * ROWS)
     assert "add unlabeled or normal rows" in fault(deepsad, "train", tmp_path / "d.csv", "--out",
