@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a scoring request is: a pushdown automaton that takes one token after the other
+ * and writes to rows. The grammar is fixed, so its depth is, and the state says it all:
+ *
+ *     {"samples": [[1, null, ...] | {"name": 1, ...}, ...], "ids": ["..."],
+ *      "explain": 0, "keep": false}
+ */
+#ifndef API_JSON_GRAMMAR_H
+#define API_JSON_GRAMMAR_H
+
+#include "api/json_tokens.h"
+#include "api/rows.h"
+
+enum json_state {
+    JSON_AT_START,
+    JSON_AT_FIRST_MEMBER, /* after { */
+    JSON_AT_MEMBER,       /* after , */
+    JSON_AT_COLON,
+    JSON_AT_MEMBER_VALUE,
+    JSON_AFTER_MEMBER,
+    JSON_AT_FIRST_SAMPLE,
+    JSON_AT_SAMPLE,
+    JSON_AFTER_SAMPLE,
+    JSON_AT_FIRST_VALUE, /* of a row that is an array */
+    JSON_AT_VALUE,
+    JSON_AFTER_VALUE,
+    JSON_AT_FIRST_NAME, /* of a row that is an object */
+    JSON_AT_NAME,
+    JSON_AT_NAME_COLON,
+    JSON_AT_NAMED_VALUE,
+    JSON_AFTER_NAMED_VALUE,
+    JSON_AT_FIRST_ID,
+    JSON_AT_ID,
+    JSON_AFTER_ID,
+    JSON_AT_END,
+};
+
+struct json_grammar {
+    struct rows *rows; /* written to; fault, too */
+    enum json_state state;
+    unsigned members; /* bits of those seen */
+    int member;       /* whose value is next */
+    size_t column;    /* whose value is next in a named row */
+    double explain;   /* as sent; 0 where not */
+    bool keep;
+    char problem[96]; /* why the last token cannot stand where it does */
+};
+
+/* `rows` must have been reset. */
+void json_grammar_start(struct json_grammar *grammar, struct rows *rows);
+
+/* Takes a token. False: it cannot stand there in JSON, and `problem` says why; or it can,
+ * but not in this request, `problem` is empty, and rows->fault says why. */
+bool json_grammar_step(struct json_grammar *grammar, const struct json_token *token);
+
+/* The state is JSON_AT_END: checks the request as a whole. False: rows->fault says why.
+ */
+bool json_grammar_finish(struct json_grammar *grammar);
+
+#endif
