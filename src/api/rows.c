@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/identifier.h"
+
 enum { ROWS_FLOATS_MIN = 1024, ROWS_IDS_MIN = 64, QUOTED_MAX = 80 };
 
 bool rows_fail(struct rows *rows, unsigned status, const char *pointer,
@@ -253,20 +255,6 @@ void rows_end_named_row(struct rows *rows)
 
 /* ---- Ids --------------------------------------------------------------------------- */
 
-static bool id_valid(const char *text, size_t length)
-{
-    if (length == 0 || length > ROWS_ID_MAX) {
-        return false;
-    }
-    for (size_t i = 0; i < length; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c >= 0x80 || (!isalnum(c) && c != '.' && c != '_' && c != ':' && c != '-')) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool grow_ids(struct rows *rows)
 {
     size_t capacity = rows->id_capacity == 0 ? ROWS_IDS_MIN : 2 * rows->id_capacity;
@@ -288,7 +276,7 @@ bool rows_add_id(struct rows *rows, const char *text, size_t length)
                          "more ids than the limit of %zu rows (limits.rows)",
                          rows->limits.rows);
     }
-    if (!id_valid(text, length)) {
+    if (!identifier_valid(text, length, ROWS_ID_MAX)) {
         return rows_fail(rows, 422, pointer,
                          "id %zu: write 1 to %d letters, digits or . _ : -",
                          rows->id_count, ROWS_ID_MAX);

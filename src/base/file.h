@@ -32,8 +32,8 @@ void file_writer_discard(struct file_writer *writer);
 int file_replace(const char *path, const void *bytes, size_t size,
                  struct deepsad_error *error);
 
-/* A new directory PATH.<something>, with the permissions that the umask leaves; free() its
- * name. NULL and errno when it cannot be made. */
+/* A new directory PATH.<something>, with the permissions that the umask leaves; free()
+ * its name. NULL and errno when it cannot be made. */
 char *file_make_temporary_directory(const char *path);
 
 /* mkdir -p */

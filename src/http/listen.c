@@ -43,8 +43,8 @@ static int parse(struct place *out, const char *where, struct deepsad_error *err
     }
     const char *port = colon + 1;
     size_t digits = strspn(port, "0123456789");
-    if (digits == 0 || digits > 5 || port[digits] != '\0' || atoi(port) > 65535 ||
-        length >= sizeof out->host) {
+    if (digits == 0 || digits > 5 || port[digits] != '\0' ||
+        strtoul(port, NULL, 10) > 65535 || length >= sizeof out->host) {
         return refuse(where, error);
     }
     memcpy(out->host, host, length);
@@ -81,7 +81,7 @@ static int bind_one(const struct addrinfo *info)
 
 static void describe(char address[static LISTEN_ADDRESS_MAX], int descriptor)
 {
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = {0};
     socklen_t length = sizeof bound;
     char host[LISTEN_ADDRESS_MAX - 16], port[6];
     if (getsockname(descriptor, (struct sockaddr *)&bound, &length) != 0 ||

@@ -92,17 +92,3 @@ enum body_type http_body_type_parse(const char *text, size_t length)
     }
     return equals(text, size, "text/csv") ? BODY_CSV : BODY_OTHER;
 }
-
-bool http_request_id_valid(const char *text, size_t length)
-{
-    if (length == 0 || length > REQUEST_ID_MAX) {
-        return false;
-    }
-    for (size_t i = 0; i < length; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c >= 0x80 || (!isalnum(c) && c != '.' && c != '_' && c != ':' && c != '-')) {
-            return false;
-        }
-    }
-    return true;
-}

@@ -48,8 +48,4 @@ const char *http_method_name(enum http_method method);
 /* The media type of a Content-Type; BODY_OTHER also where its charset is not UTF-8. */
 enum body_type http_body_type_parse(const char *text, size_t length);
 
-/* Letters, digits and ._:- only, 1 to REQUEST_ID_MAX of them: fit for logs and headers.
- */
-bool http_request_id_valid(const char *text, size_t length);
-
 #endif

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/identifier.h"
 #include "base/log.h"
 #include "base/uuid.h"
 #include "http/connection.h"
@@ -147,7 +148,8 @@ static enum MHD_Result on_header(void *closure, enum MHD_ValueKind kind, const c
 static void set_request_id(struct exchange *exchange, const struct head *head)
 {
     struct request *request = &exchange->request;
-    if (http_request_id_valid(head->request_id.data, head->request_id.length)) {
+    if (identifier_valid(head->request_id.data, head->request_id.length,
+                         REQUEST_ID_MAX)) {
         memcpy(request->id, head->request_id.data, head->request_id.length);
         request->id_length = head->request_id.length;
     } else {
