@@ -216,3 +216,16 @@ def daemon(deepsadd, tmp_path):
     codes = [(one, one.stop()) for one in started]
     for one, code in codes:
         assert code == 0, f"exit code {code}:\n" + "".join(one.stderr)
+
+
+@pytest.fixture
+def models(make_model, tmp_path):
+    """A directory of models with one, m, of three features."""
+    make_model(tmp_path / "models", "m", features=3)
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def server(daemon, models):
+    """A daemon that serves them."""
+    return daemon(models)

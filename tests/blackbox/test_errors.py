@@ -9,17 +9,6 @@ import pytest
 SCORE = "/v1/models/m/score"
 
 
-@pytest.fixture
-def models(make_model, tmp_path):
-    make_model(tmp_path / "models", "m", features=3)
-    return tmp_path / "models"
-
-
-@pytest.fixture
-def server(daemon, models):
-    return daemon(models)
-
-
 def check_problem(answer, status, says=None, pointer=None):
     """The one body of errors, complete and consistent."""
     assert answer.status == status, answer.text

@@ -14,12 +14,6 @@ from conftest import ENVIRONMENT, ROOT, SLOW, run
 ROW = {"samples": [[1, 2, 3]]}
 
 
-@pytest.fixture
-def models(make_model, tmp_path):
-    make_model(tmp_path / "models", "m", features=3)
-    return tmp_path / "models"
-
-
 def break_model(models, name="broken"):
     """A model whose only version is damaged."""
     target = models / name / "1"

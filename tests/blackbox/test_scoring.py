@@ -4,21 +4,9 @@ import json
 import re
 
 import numpy as np
-import pytest
 from conftest import gaussian_rows, run
 
 UUID7 = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
-
-
-@pytest.fixture
-def models(make_model, tmp_path):
-    make_model(tmp_path / "models", "m", features=3)
-    return tmp_path / "models"
-
-
-@pytest.fixture
-def server(daemon, models):
-    return daemon(models)
 
 
 def score(server, body, path="/v1/models/m/score", **headers):
