@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An exchange is one request and its reply. The library calls on_request() once with the
- * head, once with each part of the body, and once more when all has come; answers leave
- * from that last call (one that leaves from the first ends the connection), except where
- * the body should not be read at all. Exchanges are kept by the thread they ran in, with
- * the memory their buffers have grown to, up to a cap.
+ * The library calls on_request() once with the head of a request, once with each part of
+ * the body, and once more when all has come; answers leave from that last call (one that
+ * leaves from the first ends the connection), except where the body should not be read at
+ * all. Exchanges are kept by the thread they ran in, with the memory their buffers have
+ * grown to, up to a cap.
  */
 #include "http/server.h"
 
@@ -13,38 +13,18 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/identifier.h"
 #include "base/log.h"
 #include "base/uuid.h"
 #include "http/connection.h"
+#include "http/exchange.h"
 #include "http/head.h"
 #include "http/listen.h"
 
 enum {
     KEPT_REPLY_MAX = 1 << 20, /* bytes of a reply's buffer that an idle exchange keeps */
-    DISCARD_MAX = 64 << 20,   /* bytes of a refused body that are read and dropped: a
-                                 client that sends all before it reads would get a
-                                 reset instead of the answer */
-    RETRY_AFTER = 1,          /* seconds */
     THREAD_STACK = 512 << 10, /* bytes */
-};
-
-struct exchange {
-    struct request request;
-    struct reply reply;
-    const struct route *route;
-    struct thread *thread;
-    struct connection *connection;
-    bool begun;   /* route->begin has run, so route->end must */
-    bool refused; /* the reply is known, the body is dropped */
-    bool queued;
-    uint64_t received;
-    double started;
-    struct exchange *next; /* in the thread's free list */
 };
 
 /* One of the library's threads, found by its id when a connection is accepted. */
@@ -61,19 +41,13 @@ struct server {
     struct MHD_Daemon *daemon;
     char address[LISTEN_ADDRESS_MAX];
     struct connection_table connections;
-    struct {
-        atomic_size_t body, in_flight;
-        atomic_uint head_ms, body_ms, reply_ms, idle_ms;
-    } limits;
-    pthread_mutex_t mutex; /* guards `threads`; with `finished`, the wait of a drain */
-    pthread_cond_t finished;
+    struct exchanges exchanges;
+    pthread_mutex_t mutex; /* guards `threads`; a leaf */
     struct thread *threads;
-    atomic_size_t active; /* exchanges under way */
-    atomic_bool draining;
     bool listening;
 };
 
-/* ---- Threads and exchanges --------------------------------------------------------- */
+/* ---- Threads and exchanges ---- */
 
 static struct thread *thread_current(struct server *server)
 {
@@ -105,7 +79,7 @@ static void thread_free(struct server *server, struct thread *thread)
     free(thread);
 }
 
-static struct exchange *exchange_take(struct thread *thread)
+static struct exchange *take_exchange(struct thread *thread)
 {
     struct exchange *exchange = thread->free;
     if (exchange == NULL) {
@@ -116,9 +90,9 @@ static struct exchange *exchange_take(struct thread *thread)
     return exchange;
 }
 
-static void exchange_give(struct exchange *exchange)
+static void give_exchange(struct exchange *exchange)
 {
-    struct thread *thread = exchange->thread;
+    struct thread *thread = exchange->owner;
     if (exchange->reply.body.capacity > KEPT_REPLY_MAX) {
         reply_done(&exchange->reply);
     }
@@ -128,118 +102,7 @@ static void exchange_give(struct exchange *exchange)
     thread->free = exchange;
 }
 
-/* ---- The head ---------------------------------------------------------------------- */
-
-struct head_pass {
-    struct head head;
-    struct request *request;
-};
-
-static enum MHD_Result on_header(void *closure, enum MHD_ValueKind kind, const char *name,
-                                 size_t name_length, const char *value,
-                                 size_t value_length)
-{
-    struct head_pass *pass = closure;
-    (void)kind;
-    head_add(&pass->head, pass->request, name, name_length, value, value_length);
-    return MHD_YES;
-}
-
-static void set_request_id(struct exchange *exchange, const struct head *head)
-{
-    struct request *request = &exchange->request;
-    if (identifier_valid(head->request_id.data, head->request_id.length,
-                         REQUEST_ID_MAX)) {
-        memcpy(request->id, head->request_id.data, head->request_id.length);
-        request->id_length = head->request_id.length;
-    } else {
-        uuid_make(&exchange->thread->ids, clock_realtime_ms(), request->id);
-        request->id_length = UUID_SIZE;
-    }
-    request->id[request->id_length] = '\0';
-}
-
-/* Whether the route takes a body of that kind; else the reply says what is wrong. */
-static bool body_fits(const struct route *route, const struct head *head,
-                      struct exchange *exchange)
-{
-    struct request *request = &exchange->request;
-    unsigned takes = route->flags & (ROUTE_TAKES_JSON | ROUTE_TAKES_CSV);
-    if (takes == 0) {
-        return true;
-    }
-    if (!request->has_length && !request->chunked) {
-        reply_problem(request, &exchange->reply, 411,
-                      "send the body with Content-Length or Transfer-Encoding: chunked");
-        return false;
-    }
-    if (head->has_content_encoding) {
-        reply_problem(request, &exchange->reply, 415,
-                      "Content-Encoding is not supported; send the body as it is");
-        return false;
-    }
-    bool fits = (request->body_type == BODY_JSON && (takes & ROUTE_TAKES_JSON) != 0) ||
-                (request->body_type == BODY_CSV && (takes & ROUTE_TAKES_CSV) != 0);
-    if (!fits) {
-        bool none = head->content_types == 0;
-        reply_problem(request, &exchange->reply, 415,
-                      "Content-Type %.*s%s; send application/json%s, in UTF-8",
-                      none ? 10 : (int)(head->content_type.length & 127),
-                      none ? "is missing" : head->content_type.data,
-                      none ? "" : " is not supported",
-                      (takes & ROUTE_TAKES_CSV) != 0 ? " or text/csv" : "");
-    }
-    return fits;
-}
-
-static void refuse_size(struct server *server, struct exchange *exchange)
-{
-    reply_problem(&exchange->request, &exchange->reply, 413,
-                  "the body is longer than the limit of %zu bytes (limits.body)",
-                  atomic_load(&server->limits.body));
-    exchange->refused = true;
-}
-
-static void refuse_load(struct exchange *exchange, const char *why)
-{
-    reply_problem(&exchange->request, &exchange->reply, 503, "%s", why);
-    exchange->reply.retry_after = RETRY_AFTER;
-}
-
-/* Finds the route and starts it. False: refused, the reply says why. */
-static bool exchange_begin(struct server *server, struct exchange *exchange,
-                           const struct head *head, bool http_1_1)
-{
-    struct request *request = &exchange->request;
-    struct reply *reply = &exchange->reply;
-    if (!head_check(head, request, http_1_1, reply)) {
-        return false;
-    }
-    const struct route *route = router_find(&server->options.router, request, reply);
-    exchange->route = route;
-    if (route == NULL || !body_fits(route, head, exchange)) {
-        return false;
-    }
-    bool operations = (route->flags & ROUTE_OPERATIONS) != 0;
-    if (atomic_load_explicit(&server->draining, memory_order_relaxed) && !operations) {
-        refuse_load(exchange, "the server is shutting down");
-        reply->close = true;
-        return false;
-    }
-    if (!operations && atomic_load_explicit(&server->active, memory_order_relaxed) >
-                           atomic_load(&server->limits.in_flight)) {
-        refuse_load(exchange, "too many requests at once (limits.in_flight)");
-        return false;
-    }
-    if (request->content_length > atomic_load(&server->limits.body)) {
-        refuse_size(server, exchange);
-        return false;
-    }
-    exchange->begun = true;
-    return route->begin == NULL || route->begin(server->options.app, request, reply);
-}
-
-/* ---- The answer -------------------------------------------------------------------- */
+/* ---- The answer ---- */
 
 static void add_headers(struct server *server, struct exchange *exchange,
                         struct MHD_Response *response)
@@ -254,32 +117,18 @@ static void add_headers(struct server *server, struct exchange *exchange,
         char seconds[] = {(char)('0' + reply->retry_after % 10), '\0'};
         MHD_add_response_header(response, "Retry-After", seconds);
     }
-    if (reply->close || atomic_load_explicit(&server->draining, memory_order_relaxed)) {
+    if (reply->close ||
+        atomic_load_explicit(&server->exchanges.draining, memory_order_relaxed)) {
         MHD_add_response_header(response, "Connection", "close");
     }
 }
 
-static void observe(struct server *server, struct exchange *exchange, unsigned status)
-{
-    const struct router *router = &server->options.router;
-    struct server_event event = {
-        .request = &exchange->request,
-        .route = exchange->route == NULL ? router->count
-                                         : (size_t)(exchange->route - router->routes),
-        .status = status,
-        .seconds = clock_monotonic() - exchange->started,
-        .received = exchange->received,
-        .sent = exchange->reply.body.length,
-    };
-    server->options.observe(server->options.app, &event);
-}
-
-static enum MHD_Result exchange_send(struct server *server, struct exchange *exchange,
-                                     struct MHD_Connection *connection)
+static enum MHD_Result send_reply(struct server *server, struct exchange *exchange,
+                                  struct MHD_Connection *connection)
 {
     struct reply *reply = &exchange->reply;
     unsigned reply_ms =
-        atomic_load_explicit(&server->limits.reply_ms, memory_order_relaxed);
+        atomic_load_explicit(&server->exchanges.limits.reply_ms, memory_order_relaxed);
     if (!connection_enter(exchange->connection, CONNECTION_REPLY,
                           connection_now() + reply_ms)) {
         return MHD_NO;
@@ -302,12 +151,12 @@ static enum MHD_Result exchange_send(struct server *server, struct exchange *exc
     MHD_destroy_response(response);
     exchange->queued = result == MHD_YES;
     if (exchange->queued) {
-        observe(server, exchange, reply->status);
+        exchange_observe(&server->exchanges, exchange, reply->status);
     }
     return result;
 }
 
-/* ---- The library's callbacks ------------------------------------------------------- */
+/* ---- The library's callbacks ---- */
 
 static struct connection *connection_of(struct MHD_Connection *connection)
 {
@@ -316,60 +165,53 @@ static struct connection *connection_of(struct MHD_Connection *connection)
     return info == NULL ? NULL : info->socket_context;
 }
 
+struct head_pass {
+    struct head head;
+    struct request *request;
+};
+
+static enum MHD_Result on_header(void *closure, enum MHD_ValueKind kind, const char *name,
+                                 size_t name_length, const char *value,
+                                 size_t value_length)
+{
+    struct head_pass *pass = closure;
+    (void)kind;
+    head_add(&pass->head, pass->request, name, name_length, value, value_length);
+    return MHD_YES;
+}
+
 static enum MHD_Result on_head(struct server *server, struct MHD_Connection *connection,
                                const char *path, const char *method, const char *version,
                                void **state)
 {
     struct connection *own = connection_of(connection);
-    struct exchange *exchange = own == NULL ? NULL : exchange_take(own->closure);
+    struct thread *thread = own == NULL ? NULL : own->closure;
+    struct exchange *exchange = thread == NULL ? NULL : take_exchange(thread);
     unsigned body_ms =
-        atomic_load_explicit(&server->limits.body_ms, memory_order_relaxed);
+        atomic_load_explicit(&server->exchanges.limits.body_ms, memory_order_relaxed);
     if (exchange == NULL) {
         return MHD_NO;
     }
-    exchange->thread = own->closure;
+    exchange->owner = thread;
     exchange->connection = own;
-    exchange->started = clock_monotonic();
     exchange->request.method = http_method_parse(method);
     exchange->request.path = path;
-    exchange->request.worker = exchange->thread->worker;
+    exchange->request.worker = thread->worker;
     *state = exchange;
-    atomic_fetch_add(&server->active, 1);
+    exchange_start(&server->exchanges, exchange);
     if (!connection_enter(own, CONNECTION_BODY,
                           (uint64_t)(exchange->started * 1e3) + body_ms)) {
         return MHD_NO;
     }
     struct head_pass pass = {.request = &exchange->request};
     MHD_get_connection_values_n(connection, MHD_HEADER_KIND, on_header, &pass);
-    set_request_id(exchange, &pass.head);
-    bool http_1_1 = strcmp(version, "HTTP/1.1") == 0;
-    exchange->refused = !exchange_begin(server, exchange, &pass.head, http_1_1);
+    exchange_head(&server->exchanges, exchange, &pass.head,
+                  strcmp(version, "HTTP/1.1") == 0, &thread->ids);
     bool unread = pass.head.expects || exchange->reply.status == 400 ||
-                  exchange->request.content_length > DISCARD_MAX;
+                  exchange->request.content_length > EXCHANGE_DISCARD_MAX;
     if (exchange->refused && unread) {
         exchange->reply.close = true;
-        return exchange_send(server, exchange, connection);
-    }
-    return MHD_YES;
-}
-
-static enum MHD_Result on_part(struct server *server, struct exchange *exchange,
-                               const char *bytes, size_t size)
-{
-    exchange->received += size;
-    if (!exchange->refused &&
-        exchange->received >
-            atomic_load_explicit(&server->limits.body, memory_order_relaxed)) {
-        refuse_size(server, exchange);
-        exchange->reply.close = true;
-    }
-    if (exchange->received > DISCARD_MAX && exchange->refused) {
-        connection_abort(&server->connections, exchange->connection, 413,
-                         "the body is too long");
-        return MHD_NO;
-    }
-    if (!exchange->refused && exchange->route->body != NULL) {
-        exchange->route->body(server->options.app, &exchange->request, bytes, size);
+        return send_reply(server, exchange, connection);
     }
     return MHD_YES;
 }
@@ -387,22 +229,15 @@ static enum MHD_Result on_request(void *closure, struct MHD_Connection *connecti
     if (*size > 0) {
         size_t taken = *size;
         *size = 0;
-        return on_part(server, exchange, bytes, taken);
+        if (exchange_part(&server->exchanges, exchange, bytes, taken)) {
+            return MHD_YES;
+        }
+        connection_abort(&server->connections, exchange->connection, 413,
+                         "the body is too long");
+        return MHD_NO;
     }
-    if (!exchange->refused) {
-        exchange->route->handle(server->options.app, &exchange->request,
-                                &exchange->reply);
-    }
-    return exchange_send(server, exchange, connection);
-}
-
-static void finish_active(struct server *server)
-{
-    if (atomic_fetch_sub(&server->active, 1) == 1 && atomic_load(&server->draining)) {
-        pthread_mutex_lock(&server->mutex);
-        pthread_cond_signal(&server->finished);
-        pthread_mutex_unlock(&server->mutex);
-    }
+    exchange_handle(&server->exchanges, exchange);
+    return send_reply(server, exchange, connection);
 }
 
 static void on_completed(void *closure, struct MHD_Connection *connection, void **state,
@@ -418,16 +253,14 @@ static void on_completed(void *closure, struct MHD_Connection *connection, void 
     *state = NULL;
     if (!exchange->queued) {
         bool late = connection_phase(exchange->connection) == CONNECTION_EXPIRED;
-        observe(server, exchange, late ? 408 : 499);
+        exchange_observe(&server->exchanges, exchange, late ? 408 : 499);
     }
-    if (exchange->begun && exchange->route->end != NULL) {
-        exchange->route->end(server->options.app, &exchange->request);
-    }
+    exchange_end(&server->exchanges, exchange);
     unsigned idle_ms =
-        atomic_load_explicit(&server->limits.idle_ms, memory_order_relaxed);
+        atomic_load_explicit(&server->exchanges.limits.idle_ms, memory_order_relaxed);
     connection_enter(exchange->connection, CONNECTION_IDLE, connection_now() + idle_ms);
-    exchange_give(exchange);
-    finish_active(server);
+    give_exchange(exchange);
+    exchanges_leave(&server->exchanges);
 }
 
 static void on_connection(void *closure, struct MHD_Connection *connection,
@@ -454,7 +287,7 @@ static void on_connection(void *closure, struct MHD_Connection *connection,
     own->closure = thread;
     *context = own;
     connection_add(&server->connections, own, info->connect_fd,
-                   connection_now() + atomic_load(&server->limits.head_ms));
+                   connection_now() + atomic_load(&server->exchanges.limits.head_ms));
 }
 
 /* Paths are matched as they were sent. */
@@ -475,21 +308,11 @@ on_library_message(void *closure, const char *format, va_list arguments)
     log_event(LOG_LEVEL_DEBUG, "libmicrohttpd", LOG_TEXT("detail", text));
 }
 
-/* ---- Start and stop ---------------------------------------------------------------- */
-
-static unsigned milliseconds(double seconds)
-{
-    return (unsigned)(seconds * 1e3);
-}
+/* ---- Start and stop ---- */
 
 void server_set_limits(struct server *server, const struct server_limits *limits)
 {
-    atomic_store(&server->limits.body, limits->body);
-    atomic_store(&server->limits.in_flight, limits->in_flight);
-    atomic_store(&server->limits.head_ms, milliseconds(limits->head_time));
-    atomic_store(&server->limits.body_ms, milliseconds(limits->body_time));
-    atomic_store(&server->limits.reply_ms, milliseconds(limits->reply_time));
-    atomic_store(&server->limits.idle_ms, milliseconds(limits->idle_time));
+    exchanges_set_limits(&server->exchanges, limits);
 }
 
 /* Strictness 0, not 1: at 1 the library answers a missing Host itself, in HTML and (up to
@@ -517,19 +340,9 @@ static struct MHD_Daemon *start_library(struct server *server, int descriptor)
         no_unescape, NULL, MHD_OPTION_ARRAY, pool_size, MHD_OPTION_END);
 }
 
-static void init_locks(struct server *server)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&server->finished, &attributes);
-    pthread_condattr_destroy(&attributes);
-    pthread_mutex_init(&server->mutex, NULL);
-}
-
 static void destroy(struct server *server)
 {
-    pthread_cond_destroy(&server->finished);
+    exchanges_done(&server->exchanges);
     pthread_mutex_destroy(&server->mutex);
     free(server);
 }
@@ -542,8 +355,8 @@ int server_start(struct server **out, const struct server_options *options,
         return error_no_memory(error, "the server");
     }
     server->options = *options;
-    server_set_limits(server, &options->limits);
-    init_locks(server);
+    exchanges_init(&server->exchanges, &server->options);
+    pthread_mutex_init(&server->mutex, NULL);
     int status = connection_table_init(&server->connections, error);
     if (status != DEEPSAD_OK) {
         destroy(server);
@@ -598,21 +411,9 @@ static void stop_listening(struct server *server)
 
 bool server_drain(struct server *server, double seconds)
 {
-    atomic_store(&server->draining, true);
+    atomic_store(&server->exchanges.draining, true);
     stop_listening(server);
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)seconds;
-    until.tv_nsec += (long)((seconds - (double)(time_t)seconds) * 1e9);
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    pthread_mutex_lock(&server->mutex);
-    int waited = 0;
-    while (atomic_load(&server->active) > 0 && waited == 0) {
-        waited = pthread_cond_timedwait(&server->finished, &server->mutex, &until);
-    }
-    pthread_mutex_unlock(&server->mutex);
-    return atomic_load(&server->active) == 0;
+    return exchanges_drain(&server->exchanges, seconds);
 }
 
 void server_stop(struct server *server)

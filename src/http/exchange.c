@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/exchange.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/identifier.h"
+
+enum { RETRY_AFTER = 1 /* seconds */ };
+
+/* ---- All of a server ---- */
+
+static unsigned milliseconds(double seconds)
+{
+    return (unsigned)(seconds * 1e3);
+}
+
+void exchanges_set_limits(struct exchanges *all, const struct server_limits *limits)
+{
+    atomic_store(&all->limits.body, limits->body);
+    atomic_store(&all->limits.in_flight, limits->in_flight);
+    atomic_store(&all->limits.head_ms, milliseconds(limits->head_time));
+    atomic_store(&all->limits.body_ms, milliseconds(limits->body_time));
+    atomic_store(&all->limits.reply_ms, milliseconds(limits->reply_time));
+    atomic_store(&all->limits.idle_ms, milliseconds(limits->idle_time));
+}
+
+void exchanges_init(struct exchanges *all, const struct server_options *options)
+{
+    all->options = options;
+    exchanges_set_limits(all, &options->limits);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&all->finished, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&all->mutex, NULL);
+}
+
+void exchanges_done(struct exchanges *all)
+{
+    pthread_cond_destroy(&all->finished);
+    pthread_mutex_destroy(&all->mutex);
+}
+
+bool exchanges_drain(struct exchanges *all, double seconds)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)seconds;
+    until.tv_nsec += (long)((seconds - (double)(time_t)seconds) * 1e9);
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_mutex_lock(&all->mutex);
+    int waited = 0;
+    while (atomic_load(&all->active) > 0 && waited == 0) {
+        waited = pthread_cond_timedwait(&all->finished, &all->mutex, &until);
+    }
+    pthread_mutex_unlock(&all->mutex);
+    return atomic_load(&all->active) == 0;
+}
+
+void exchanges_leave(struct exchanges *all)
+{
+    if (atomic_fetch_sub(&all->active, 1) == 1 && atomic_load(&all->draining)) {
+        pthread_mutex_lock(&all->mutex);
+        pthread_cond_signal(&all->finished);
+        pthread_mutex_unlock(&all->mutex);
+    }
+}
+
+/* ---- The head ---- */
+
+void exchange_start(struct exchanges *all, struct exchange *exchange)
+{
+    exchange->started = clock_monotonic();
+    atomic_fetch_add(&all->active, 1);
+}
+
+static void set_request_id(struct exchange *exchange, const struct head *head,
+                           struct uuid_source *ids)
+{
+    struct request *request = &exchange->request;
+    if (identifier_valid(head->request_id.data, head->request_id.length,
+                         REQUEST_ID_MAX)) {
+        memcpy(request->id, head->request_id.data, head->request_id.length);
+        request->id_length = head->request_id.length;
+    } else {
+        uuid_make(ids, clock_realtime_ms(), request->id);
+        request->id_length = UUID_SIZE;
+    }
+    request->id[request->id_length] = '\0';
+}
+
+/* Whether the route takes a body of that kind; else the reply says what is wrong. */
+static bool body_fits(const struct route *route, const struct head *head,
+                      struct exchange *exchange)
+{
+    struct request *request = &exchange->request;
+    unsigned takes = route->flags & (ROUTE_TAKES_JSON | ROUTE_TAKES_CSV);
+    if (takes == 0) {
+        return true;
+    }
+    if (!request->has_length && !request->chunked) {
+        reply_problem(request, &exchange->reply, 411,
+                      "send the body with Content-Length or Transfer-Encoding: chunked");
+        return false;
+    }
+    if (head->has_content_encoding) {
+        reply_problem(request, &exchange->reply, 415,
+                      "Content-Encoding is not supported; send the body as it is");
+        return false;
+    }
+    bool fits = (request->body_type == BODY_JSON && (takes & ROUTE_TAKES_JSON) != 0) ||
+                (request->body_type == BODY_CSV && (takes & ROUTE_TAKES_CSV) != 0);
+    if (!fits) {
+        bool none = head->content_types == 0;
+        reply_problem(request, &exchange->reply, 415,
+                      "Content-Type %.*s%s; send application/json%s, in UTF-8",
+                      none ? 10 : (int)(head->content_type.length & 127),
+                      none ? "is missing" : head->content_type.data,
+                      none ? "" : " is not supported",
+                      (takes & ROUTE_TAKES_CSV) != 0 ? " or text/csv" : "");
+    }
+    return fits;
+}
+
+static void refuse_size(struct exchanges *all, struct exchange *exchange)
+{
+    reply_problem(&exchange->request, &exchange->reply, 413,
+                  "the body is longer than the limit of %zu bytes (limits.body)",
+                  atomic_load(&all->limits.body));
+    exchange->refused = true;
+}
+
+static void refuse_load(struct exchange *exchange, const char *why)
+{
+    reply_problem(&exchange->request, &exchange->reply, 503, "%s", why);
+    exchange->reply.retry_after = RETRY_AFTER;
+}
+
+/* Finds the route and starts it. False: refused, the reply says why. */
+static bool begin(struct exchanges *all, struct exchange *exchange,
+                  const struct head *head, bool http_1_1)
+{
+    struct request *request = &exchange->request;
+    struct reply *reply = &exchange->reply;
+    if (!head_check(head, request, http_1_1, reply)) {
+        return false;
+    }
+    const struct route *route = router_find(&all->options->router, request, reply);
+    exchange->route = route;
+    if (route == NULL || !body_fits(route, head, exchange)) {
+        return false;
+    }
+    bool operations = (route->flags & ROUTE_OPERATIONS) != 0;
+    if (atomic_load_explicit(&all->draining, memory_order_relaxed) && !operations) {
+        refuse_load(exchange, "the server is shutting down");
+        reply->close = true;
+        return false;
+    }
+    if (!operations && atomic_load_explicit(&all->active, memory_order_relaxed) >
+                           atomic_load(&all->limits.in_flight)) {
+        refuse_load(exchange, "too many requests at once (limits.in_flight)");
+        return false;
+    }
+    if (request->content_length > atomic_load(&all->limits.body)) {
+        refuse_size(all, exchange);
+        return false;
+    }
+    exchange->begun = true;
+    return route->begin == NULL || route->begin(all->options->app, request, reply);
+}
+
+void exchange_head(struct exchanges *all, struct exchange *exchange,
+                   const struct head *head, bool http_1_1, struct uuid_source *ids)
+{
+    set_request_id(exchange, head, ids);
+    exchange->refused = !begin(all, exchange, head, http_1_1);
+}
+
+/* ---- The body and after ---- */
+
+bool exchange_part(struct exchanges *all, struct exchange *exchange, const char *bytes,
+                   size_t size)
+{
+    exchange->received += size;
+    if (!exchange->refused &&
+        exchange->received >
+            atomic_load_explicit(&all->limits.body, memory_order_relaxed)) {
+        refuse_size(all, exchange);
+        exchange->reply.close = true;
+    }
+    if (exchange->received > EXCHANGE_DISCARD_MAX && exchange->refused) {
+        return false;
+    }
+    if (!exchange->refused && exchange->route->body != NULL) {
+        exchange->route->body(all->options->app, &exchange->request, bytes, size);
+    }
+    return true;
+}
+
+void exchange_handle(struct exchanges *all, struct exchange *exchange)
+{
+    if (!exchange->refused) {
+        exchange->route->handle(all->options->app, &exchange->request, &exchange->reply);
+    }
+}
+
+void exchange_observe(struct exchanges *all, struct exchange *exchange, unsigned status)
+{
+    const struct router *router = &all->options->router;
+    struct server_event event = {
+        .request = &exchange->request,
+        .route = exchange->route == NULL ? router->count
+                                         : (size_t)(exchange->route - router->routes),
+        .status = status,
+        .seconds = clock_monotonic() - exchange->started,
+        .received = exchange->received,
+        .sent = exchange->reply.body.length,
+    };
+    all->options->observe(all->options->app, &event);
+}
+
+void exchange_end(struct exchanges *all, struct exchange *exchange)
+{
+    if (exchange->begun && exchange->route->end != NULL) {
+        exchange->route->end(all->options->app, &exchange->request);
+    }
+}

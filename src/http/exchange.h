@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An exchange is one request and its reply, from the head to the end of the answer; here
+ * as far as it needs no library. What bounds all exchanges of a server together (how many
+ * at once, whether it is shutting down) is kept beside.
+ */
+#ifndef HTTP_EXCHANGE_H
+#define HTTP_EXCHANGE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/uuid.h"
+#include "http/connection.h"
+#include "http/head.h"
+#include "http/options.h"
+#include "http/reply.h"
+#include "http/request.h"
+
+/* Bytes of a refused body that are read and dropped: a client that sends all before it
+ * reads would get a reset instead of the answer. */
+enum { EXCHANGE_DISCARD_MAX = 64 << 20 };
+
+struct exchange {
+    struct request request;
+    struct reply reply;
+    const struct route *route;
+    void *owner; /* whoever keeps exchanges; not looked at here */
+    struct connection *connection;
+    bool begun;   /* route->begin has run, so route->end must */
+    bool refused; /* the reply is known, the body is dropped */
+    bool queued;  /* the answer is on its way */
+    uint64_t received;
+    double started;
+    struct exchange *next; /* in the owner's free list */
+};
+
+/* All exchanges of a server. Lock: `mutex` with `finished` is the wait of a drain; a
+ * leaf.
+ */
+struct exchanges {
+    const struct server_options *options; /* borrowed */
+    struct {
+        atomic_size_t body, in_flight;
+        atomic_uint head_ms, body_ms, reply_ms, idle_ms;
+    } limits;
+    atomic_size_t active; /* under way */
+    atomic_bool draining;
+    pthread_mutex_t mutex;
+    pthread_cond_t finished;
+};
+
+void exchanges_init(struct exchanges *all, const struct server_options *options);
+void exchanges_done(struct exchanges *all);
+void exchanges_set_limits(struct exchanges *all, const struct server_limits *limits);
+/* After `draining` was set: true when none is left, false after `seconds`. */
+bool exchanges_drain(struct exchanges *all, double seconds);
+
+/* The exchange is under way until exchange_end(). */
+void exchange_start(struct exchanges *all, struct exchange *exchange);
+/* With the head complete: gives the request its id, finds the route and starts it, or
+ * sets `refused`, and the reply says why. */
+void exchange_head(struct exchanges *all, struct exchange *exchange,
+                   const struct head *head, bool http_1_1, struct uuid_source *ids);
+/* A part of the body. False: too much even to be dropped. */
+bool exchange_part(struct exchanges *all, struct exchange *exchange, const char *bytes,
+                   size_t size);
+/* The body is complete: makes the reply, where it is not known. */
+void exchange_handle(struct exchanges *all, struct exchange *exchange);
+/* Tells the observer. */
+void exchange_observe(struct exchanges *all, struct exchange *exchange, unsigned status);
+/* Ends the route, once; the exchange still counts as under way ... */
+void exchange_end(struct exchanges *all, struct exchange *exchange);
+/* ... until here, which touches none: it may have been given back. */
+void exchanges_leave(struct exchanges *all);
+
+#endif
