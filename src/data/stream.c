@@ -58,6 +58,8 @@ static int file_error(struct stream *stream, struct deepsad_error *error)
     if (number == Z_MEM_ERROR) {
         return error_no_memory(error, stream->path);
     }
+    const char *colon = strstr(message, ": "); /* zlib names the file by its number */
+    message = colon == NULL ? message : colon + 2;
     return error_set(error, DEEPSAD_INVALID,
                      "%s: the gzip data are damaged or cut off (%s); make the file again",
                      stream->path, message);

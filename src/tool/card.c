@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tool/terminal.h"
+
 /* A list of names or widths is shown up to here. */
 enum { CARD_LIST_MAX = 12, CARD_INDENT = 2 };
 
@@ -43,10 +45,19 @@ static void render_name(struct buffer *out, const char *name, size_t indent)
     }
 }
 
+static void render_text(struct buffer *out, const char *text, size_t length)
+{
+    size_t start = out->length;
+    buffer_append(out, text, length);
+    if (out->length > start) {
+        terminal_plain(out->data + start, out->length - start);
+    }
+}
+
 static void render_scalar(struct buffer *out, const json_t *value)
 {
     if (json_is_string(value)) {
-        buffer_append(out, json_string_value(value), json_string_length(value));
+        render_text(out, json_string_value(value), json_string_length(value));
     } else if (json_is_integer(value)) {
         buffer_printf(out, "%lld", (long long)json_integer_value(value));
     } else if (json_is_real(value)) {

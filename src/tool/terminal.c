@@ -11,6 +11,8 @@
 
 #include "tool/command.h"
 
+enum { TERMINAL_LINE_MAX = 2048 };
+
 /* Digits of a double that people and programs care for; 17 would print 0.1 as
  * 0.10000000000000001. */
 enum { JSON_DIGITS = 15 };
@@ -39,14 +41,28 @@ size_t terminal_width(FILE *stream)
     return known ? size.ws_col : 80;
 }
 
+void terminal_plain(char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = (unsigned char)text[i];
+        if (byte < 0x20 || byte == 0x7f) {
+            text[i] = '?';
+        } else if (byte == 0xc2 && i + 1 < length &&
+                   ((unsigned char)text[i + 1] & 0xe0) == 0x80) {
+            text[i] = text[i + 1] = '?'; /* U+0080 to U+009F */
+        }
+    }
+}
+
 __attribute__((format(printf, 3, 0))) static void
 say(const char *kind, enum style style, const char *format, va_list arguments)
 {
+    char text[TERMINAL_LINE_MAX];
+    vsnprintf(text, sizeof text, format, arguments);
+    terminal_plain(text, strlen(text));
     fflush(stdout);
-    fprintf(stderr, "deepsad: %s%s%s", terminal_style(stderr, style), kind,
-            terminal_style(stderr, STYLE_PLAIN));
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    fprintf(stderr, "deepsad: %s%s%s%s\n", terminal_style(stderr, style), kind,
+            terminal_style(stderr, STYLE_PLAIN), text);
 }
 
 void terminal_error(const char *format, ...)

@@ -23,6 +23,10 @@ enum style {
  * NO_COLOR is set or TERM is dumb. */
 const char *terminal_style(FILE *stream, enum style style);
 
+/* Replaces control characters by question marks: names from data and from model files
+ * must not command a terminal. */
+void terminal_plain(char *text, size_t length);
+
 /* Columns of the terminal behind `stream`; 80 where that is unknown. */
 size_t terminal_width(FILE *stream);
 

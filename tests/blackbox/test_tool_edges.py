@@ -149,6 +149,19 @@ def test_other_spellings_of_labels_need_a_map(deepsad, model, tmp_path, spelling
     run(deepsad, "evaluate", model, tmp_path / "d.csv", "--label-map", f"{spelling}=normal")
 
 
+def test_names_do_not_command_the_terminal(deepsad, tmp_path):
+    odd = "\x1b[31mred\x9b1m"
+    write_csv(tmp_path / "d.csv", rows()[:, :2], LABELS, ["f0", odd])
+    run(deepsad, "train", tmp_path / "d.csv", "--out", tmp_path / "m")
+    assert parse(run(deepsad, "inspect", tmp_path / "m", "--json").stdout)["input"]["names"] == \
+        ["f0", odd]
+    write_csv(tmp_path / "e.csv", rows()[:, :2], LABELS)
+    said = run(deepsad, "inspect", tmp_path / "m").stdout + \
+        fault(deepsad, "score", tmp_path / "m", tmp_path / "e.csv")
+    assert said.count("?[31mred??1m") == 2
+    assert "\x1b" not in said and "\x9b" not in said
+
+
 # ---- models ----
 
 def header_of(model):
