@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "tool/alpha.h"
 #include "tool/options.h"
 #include "tool/reading.h"
 #include "tool/terminal.h"
@@ -77,10 +78,10 @@ static int measure(struct deepsad_evaluation *out, const struct deepsad_model *m
     struct deepsad_dataset dataset = {0};
     int status = reading_read(&dataset, &values->reading, path, error);
     if (status == DEEPSAD_OK) {
-        double alpha = isnan(values->alpha) ? deepsad_model_alpha(model) : values->alpha;
         status = deepsad_model_accepts(model, &dataset, error);
         if (status == DEEPSAD_OK) {
-            status = deepsad_evaluate(out, model, &dataset, alpha, error);
+            status = deepsad_evaluate(out, model, &dataset,
+                                      alpha_resolve(model, values->alpha), error);
         }
         if (status != DEEPSAD_OK) {
             error_prefix(error, "%s", path);

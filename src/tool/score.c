@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/number.h"
+#include "tool/alpha.h"
 #include "tool/options.h"
 #include "tool/reading.h"
 #include "tool/stop.h"
@@ -199,19 +200,13 @@ static int score_file(struct scores *out, const struct score_values *values,
         status = reading_read(&dataset, &values->reading, operands[1], error);
     }
     if (status == DEEPSAD_OK) {
-        out->alpha = isnan(values->alpha) ? deepsad_model_alpha(model) : values->alpha;
         status = deepsad_model_accepts(model, &dataset, error);
         if (status != DEEPSAD_OK) {
             error_prefix(error, "%s", operands[1]);
         }
     }
     if (status == DEEPSAD_OK) {
-        double least = deepsad_model_alpha_min(model);
-        if (least > out->alpha) {
-            terminal_warning("no row can be called anomalous: the calibration reaches "
-                             "alpha %.3g at best, and %g is wanted",
-                             least, out->alpha);
-        }
+        out->alpha = alpha_resolve(model, values->alpha);
         status = score_rows(out, model, &dataset, error);
     }
     deepsad_dataset_clear(&dataset);

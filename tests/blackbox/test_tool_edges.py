@@ -131,6 +131,14 @@ def test_evaluation_wants_both_classes(deepsad, model, tmp_path, labels):
     assert "d.csv: evaluation needs the truth" in said
 
 
+def test_an_alpha_out_of_reach_is_told(deepsad, model, data, tmp_path):
+    write_csv(tmp_path / "d.csv", rows(), TRUTH)
+    for words in ["evaluate", model, tmp_path / "d.csv"], ["score", model, data]:
+        assert "no row can be called anomalous" in run(deepsad, *words, "--alpha",
+                                                       "0.0001").stderr
+        assert run(deepsad, *words, "--alpha", "0.1").stderr == ""
+
+
 def test_columns_too_many_or_too_few_are_named(deepsad, model, tmp_path):
     x = rows()
     write_csv(tmp_path / "more.csv", np.c_[x, x[:, 0]], LABELS, ["f0", "f1", "f2", "f3", "age"])
