@@ -32,12 +32,24 @@ static void add_content_type(struct head *head, struct request *request,
     request->body_type = http_body_type_parse(value, length);
 }
 
+/* A name with a space ("Content-Length : 5") is another field to one reader than to the
+ * next, which is how requests are smuggled past a proxy. */
+static bool is_bad_name(const char *name, size_t length)
+{
+    bool bad = length == 0;
+    for (size_t i = 0; i < length; i++) {
+        bad |= (unsigned char)name[i] <= ' ';
+    }
+    return bad;
+}
+
 void head_add(struct head *head, struct request *request, const char *name,
               size_t name_length, const char *value, size_t value_length)
 {
     value = value == NULL ? "" : value;
     head->has_nul |= memchr(value, '\0', value_length) != NULL ||
                      memchr(name, '\0', name_length) != NULL;
+    head->bad_name |= is_bad_name(name, name_length);
     switch (name_length) {
     case 4:
         head->hosts += IS("Host");
@@ -79,6 +91,8 @@ bool head_check(const struct head *head, const struct request *request, bool htt
     const char *detail = NULL;
     if (head->has_nul) {
         detail = "a header field holds a NUL byte";
+    } else if (head->bad_name) {
+        detail = "the name of a header field is empty or holds a space";
     } else if (head->hosts > 1) {
         detail = "more than one Host";
     } else if (head->hosts == 0 && http_1_1) {

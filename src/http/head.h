@@ -12,7 +12,7 @@
 
 struct head {
     unsigned hosts, lengths, encodings, content_types; /* how many of each */
-    bool has_nul, bad_length, unknown_transfer, expects;
+    bool has_nul, bad_name, bad_length, unknown_transfer, expects;
     bool has_content_encoding;
     struct http_text request_id;
     struct http_text content_type;

@@ -76,6 +76,18 @@ static bool charset_fits(const char *text, size_t length)
     return true;
 }
 
+const char *http_target_path(const char *target)
+{
+    size_t scheme = strncasecmp(target, "http://", 7) == 0    ? 7
+                    : strncasecmp(target, "https://", 8) == 0 ? 8
+                                                              : 0;
+    if (scheme == 0) {
+        return target;
+    }
+    const char *path = strchr(target + scheme, '/');
+    return path == NULL ? "/" : path;
+}
+
 enum body_type http_body_type_parse(const char *text, size_t length)
 {
     if (equals(text, length, "application/json")) {

@@ -45,6 +45,10 @@ struct request {
 enum http_method http_method_parse(const char *text);
 const char *http_method_name(enum http_method method);
 
+/* The path in a request's target, which may name scheme and host before it
+ * ("http://host/path"), as proxies are sent it and servers must take it. */
+const char *http_target_path(const char *target);
+
 /* The media type of a Content-Type; BODY_OTHER also where its charset is not UTF-8. */
 enum body_type http_body_type_parse(const char *text, size_t length);
 

@@ -195,7 +195,7 @@ static enum MHD_Result on_head(struct server *server, struct MHD_Connection *con
     exchange->owner = thread;
     exchange->connection = own;
     exchange->request.method = http_method_parse(method);
-    exchange->request.path = path;
+    exchange->request.path = http_target_path(path);
     exchange->request.worker = thread->worker;
     *state = exchange;
     exchange_start(&server->exchanges, exchange);

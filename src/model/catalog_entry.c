@@ -176,6 +176,12 @@ static int load_versions(struct catalog_entry *entry, const struct catalog_sourc
             entry->version_count++;
         }
     }
+    if (entry->fault == NULL && entry->version_count == 0) {
+        struct deepsad_error fault = {0};
+        error_set(&fault, DEEPSAD_NOT_FOUND, "%s: no version of a model in it",
+                  source->directory);
+        note_fault(entry, &fault);
+    }
     return entry->fault == NULL ? DEEPSAD_OK : keep_live(entry, source, error);
 }
 
@@ -220,11 +226,6 @@ int catalog_entry_build(struct catalog_entry *entry, const struct catalog_source
     int status = load_versions(entry, source, error);
     if (status == DEEPSAD_OK) {
         apply_policy(entry, source);
-        if (entry->version_count == 0) {
-            error_set(&fault, DEEPSAD_NOT_FOUND, "%s: no version of a model in it",
-                      source->directory);
-            note_fault(entry, &fault);
-        }
         entry->loaded_at_ms = load_time(entry, source->previous);
     }
     return status;
