@@ -175,21 +175,30 @@ static void leaky_relu_of_x(float *y, const float *x, const float *unused)
     layer_leaky_relu_forward(y, x, MOST);
 }
 
-static void leaky_relu_gradient_is_the_slope(void **state)
+/* x is random, but farther from 0 than `margin`. */
+static void check_activation(void (*of_x)(float *y, const float *x, const float *unused),
+                             void (*backward)(float *dx, const float *dy, const float *y,
+                                              size_t count),
+                             float margin)
 {
-    (void)state;
     float x[MOST];
     float y[MOST];
     float dy[MOST];
     float dx[MOST];
     fill(x, MOST, 1);
     fill(dy, MOST, 2);
-    for (size_t i = 0; i < MOST; i++) { /* away from the kink */
-        x[i] += x[i] > 0 ? 2 * STEP : -2 * STEP;
+    for (size_t i = 0; i < MOST; i++) {
+        x[i] += x[i] > 0 ? margin : -margin;
     }
-    layer_leaky_relu_forward(y, x, MOST);
-    layer_leaky_relu_backward(dx, dy, y, MOST);
-    check_gradient(&(struct check){leaky_relu_of_x, NULL, MOST}, x, dx, dy, MOST);
+    of_x(y, x, NULL);
+    backward(dx, dy, y, MOST);
+    check_gradient(&(struct check){of_x, NULL, MOST}, x, dx, dy, MOST);
+}
+
+static void leaky_relu_gradient_is_the_slope(void **state)
+{
+    (void)state;
+    check_activation(leaky_relu_of_x, layer_leaky_relu_backward, 2 * STEP); /* the kink */
 }
 
 static void leaky_relu_keeps_a_hundredth_of_what_is_negative(void **state)
@@ -212,15 +221,7 @@ static void sigmoid_of_x(float *y, const float *x, const float *unused)
 static void sigmoid_gradient_is_the_slope(void **state)
 {
     (void)state;
-    float x[MOST];
-    float y[MOST];
-    float dy[MOST];
-    float dx[MOST];
-    fill(x, MOST, 1);
-    fill(dy, MOST, 2);
-    layer_sigmoid_forward(y, x, MOST);
-    layer_sigmoid_backward(dx, dy, y, MOST);
-    check_gradient(&(struct check){sigmoid_of_x, NULL, MOST}, x, dx, dy, MOST);
+    check_activation(sigmoid_of_x, layer_sigmoid_backward, 0);
 }
 
 static void sigmoid_is_that_of_the_c_library_everywhere(void **state)
