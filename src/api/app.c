@@ -6,7 +6,7 @@
 #include "api/score.h"
 #include "base/log.h"
 
-void *worker_new(void *app)
+void *app_worker_new(void *app)
 {
     struct worker *worker = calloc(1, sizeof *worker);
     (void)app;
@@ -22,7 +22,7 @@ void *worker_new(void *app)
     return worker;
 }
 
-void worker_free(void *app, void *closure)
+void app_worker_free(void *app, void *closure)
 {
     struct worker *worker = closure;
     (void)app;

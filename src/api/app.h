@@ -40,8 +40,8 @@ struct worker {
 };
 
 /* struct server_options' functions; `app` is a struct app. */
-void *worker_new(void *app);
-void worker_free(void *app, void *closure);
+void *app_worker_new(void *app);
+void app_worker_free(void *app, void *closure);
 void app_observe(void *closure, const struct server_event *event);
 
 #endif

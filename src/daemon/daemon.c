@@ -131,8 +131,8 @@ static int start_server(struct daemon *daemon, size_t index, const char *listen,
         .limits = config_limits(config),
         .router = {routes, route_count, operations ? (unsigned)ROUTE_OPERATIONS : 0},
         .app = &daemon->app,
-        .worker_new = worker_new,
-        .worker_free = worker_free,
+        .worker_new = app_worker_new,
+        .worker_free = app_worker_free,
         .observe = app_observe,
     };
     struct server *server;

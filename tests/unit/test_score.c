@@ -57,7 +57,7 @@ static int setup(void **state)
     assert_int_equal(metrics_new(&app->metrics, routes, route_count, NULL), DEEPSAD_OK);
     atomic_store(&app->max_rows, 100);
     atomic_store(&app->max_decoded, 1 << 20);
-    fixture->worker = worker_new(app);
+    fixture->worker = app_worker_new(app);
     assert_non_null(fixture->worker);
     *state = fixture;
     return 0;
@@ -75,7 +75,7 @@ static int teardown(void **state)
             rmdir(path);
         }
     }
-    worker_free(&fixture->app, fixture->worker);
+    app_worker_free(&fixture->app, fixture->worker);
     registry_close(fixture->app.registry);
     metrics_free(fixture->app.metrics);
     reply_done(&fixture->reply);
