@@ -18,12 +18,16 @@ static const char *const key_format = "deepsad.format";
 static const char *const key_manifest = "deepsad.manifest";
 static const char *const key_digest = "deepsad.sha256";
 
+/* SHA-256 of the manifest, a line end, the table of tensors, and their bytes. */
 static void compute_digest(char text[static DIGEST_TEXT_SIZE], const char *manifest,
-                           const char *data, size_t size)
+                           const char *table, size_t table_size, const char *data,
+                           size_t size)
 {
     struct digest digest;
     digest_init(&digest);
     digest_add(&digest, manifest, strlen(manifest));
+    digest_add(&digest, "\n", 1);
+    digest_add(&digest, table, table_size);
     digest_add(&digest, data, size);
     digest_finish(&digest, text);
 }
@@ -62,9 +66,10 @@ int model_file_format(struct buffer *out, const struct deepsad_model *model,
     int status = add_tensors(writer, model, error);
     if (status == DEEPSAD_OK) {
         char digest[DIGEST_TEXT_SIZE];
-        size_t size;
+        size_t table_size, size;
+        const char *table = safetensors_writer_table(writer, &table_size);
         const char *data = safetensors_writer_data(writer, &size);
-        compute_digest(digest, model->manifest, data, size);
+        compute_digest(digest, model->manifest, table, table_size, data, size);
         safetensors_writer_metadata(writer, key_format, MODEL_FILE_FORMAT);
         safetensors_writer_metadata(writer, key_digest, digest);
         safetensors_writer_metadata(writer, key_manifest, model->manifest);
@@ -113,9 +118,10 @@ static int verify(const char **manifest, const struct safetensors *file,
                          digest == NULL ? key_digest : key_manifest);
     }
     char computed[DIGEST_TEXT_SIZE];
-    size_t size;
+    size_t table_size, size;
+    const char *table = safetensors_table(file, &table_size);
     const char *data = safetensors_data(file, &size);
-    compute_digest(computed, *manifest, data, size);
+    compute_digest(computed, *manifest, table, table_size, data, size);
     if (strcmp(computed, digest) != 0) {
         return error_set(
             error, DEEPSAD_CORRUPT,

@@ -20,7 +20,19 @@ struct safetensors {
     size_t data_size;
     size_t count;
     struct safetensors_tensor *tensors; /* by offset */
+    struct buffer table;
 };
+
+/* One line of the table of tensors. */
+static void append_entry(struct buffer *table, const char *name, size_t rank,
+                         const size_t *shape)
+{
+    buffer_append_text(table, name);
+    for (size_t i = 0; i < rank; i++) {
+        buffer_printf(table, " %zu", shape[i]);
+    }
+    buffer_append_text(table, "\n");
+}
 
 /* ---- Reading ---- */
 
@@ -255,6 +267,15 @@ static int parse(struct safetensors *file, struct deepsad_error *error)
     return read_header(file, error);
 }
 
+static int make_table(struct safetensors *file, struct deepsad_error *error)
+{
+    for (size_t i = 0; i < file->count; i++) {
+        const struct safetensors_tensor *tensor = &file->tensors[i];
+        append_entry(&file->table, tensor->name, tensor->rank, tensor->shape);
+    }
+    return file->table.failed ? error_no_memory(error, "a model file") : DEEPSAD_OK;
+}
+
 int safetensors_parse(struct safetensors **out, struct buffer *content,
                       struct deepsad_error *error)
 {
@@ -265,6 +286,9 @@ int safetensors_parse(struct safetensors **out, struct buffer *content,
     file->file = *content;
     *content = (struct buffer){0};
     int status = parse(file, error);
+    if (status == DEEPSAD_OK) {
+        status = make_table(file, error);
+    }
     if (status != DEEPSAD_OK) {
         safetensors_free(file);
         return status;
@@ -278,6 +302,7 @@ void safetensors_free(struct safetensors *file)
     if (file != NULL) {
         json_decref(file->header);
         free(file->tensors);
+        buffer_done(&file->table);
         buffer_done(&file->file);
         free(file);
     }
@@ -309,6 +334,12 @@ const char *safetensors_metadata(const struct safetensors *file, const char *key
 {
     return json_string_value(
         json_object_get(json_object_get(file->header, "__metadata__"), key));
+}
+
+const char *safetensors_table(const struct safetensors *file, size_t *size)
+{
+    *size = file->table.length;
+    return file->table.data;
 }
 
 const char *safetensors_data(const struct safetensors *file, size_t *size)
@@ -353,7 +384,7 @@ int safetensors_copy(float *out, const struct safetensors *file, const char *nam
 
 struct safetensors_writer {
     json_t *header, *metadata;
-    struct buffer data;
+    struct buffer data, table;
     bool failed;
 };
 
@@ -375,6 +406,7 @@ void safetensors_writer_free(struct safetensors_writer *writer)
     if (writer != NULL) {
         json_decref(writer->metadata);
         json_decref(writer->header);
+        buffer_done(&writer->table);
         buffer_done(&writer->data);
         free(writer);
     }
@@ -393,12 +425,20 @@ void safetensors_writer_add(struct safetensors_writer *writer, const char *name,
         json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", shape, "data_offsets",
                   (json_int_t)begin, (json_int_t)writer->data.length);
     writer->failed |= json_object_set_new(writer->header, name, entry) != 0;
+    append_entry(&writer->table, name, columns > 0 ? 2 : 1, (size_t[]){rows, columns});
 }
 
 void safetensors_writer_metadata(struct safetensors_writer *writer, const char *key,
                                  const char *value)
 {
     writer->failed |= json_object_set_new(writer->metadata, key, json_string(value)) != 0;
+}
+
+const char *safetensors_writer_table(const struct safetensors_writer *writer,
+                                     size_t *size)
+{
+    *size = writer->table.length;
+    return writer->table.data;
 }
 
 const char *safetensors_writer_data(const struct safetensors_writer *writer, size_t *size)
@@ -410,7 +450,7 @@ const char *safetensors_writer_data(const struct safetensors_writer *writer, siz
 int safetensors_writer_finish(struct safetensors_writer *writer, struct buffer *out,
                               struct deepsad_error *error)
 {
-    char *header = writer->failed || writer->data.failed
+    char *header = writer->failed || writer->data.failed || writer->table.failed
                        ? NULL
                        : json_dumps(writer->header, JSON_COMPACT);
     if (header == NULL) {

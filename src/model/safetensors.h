@@ -44,6 +44,9 @@ const struct safetensors_tensor *safetensors_find(const struct safetensors *file
                                                   const char *name);
 /* Value of a key of __metadata__, or NULL. */
 const char *safetensors_metadata(const struct safetensors *file, const char *key);
+/* The tensors in the order of their bytes, a line each: name, dimensions ("w 3 4\n");
+ * what a digest of the data alone would miss. */
+const char *safetensors_table(const struct safetensors *file, size_t *size);
 /* All tensors' bytes. */
 const char *safetensors_data(const struct safetensors *file, size_t *size);
 
@@ -67,7 +70,9 @@ void safetensors_writer_add(struct safetensors_writer *writer, const char *name,
                             size_t rows, size_t columns, const float *values);
 void safetensors_writer_metadata(struct safetensors_writer *writer, const char *key,
                                  const char *value);
-/* The tensors' bytes so far, for a digest. */
+/* The table of the tensors and their bytes so far, for a digest. */
+const char *safetensors_writer_table(const struct safetensors_writer *writer,
+                                     size_t *size);
 const char *safetensors_writer_data(const struct safetensors_writer *writer,
                                     size_t *size);
 /* The whole file; tensors start at a multiple of 64 bytes. */

@@ -25,14 +25,15 @@ def read(path):
 
 def write(path, tensors, metadata):
     """Tensors in alphabetical order, the header padded with spaces: unlike our writer."""
-    header, body = {"__metadata__": metadata}, b""
+    header, body, table = {"__metadata__": metadata}, b"", ""
     for name in sorted(tensors):
         data = np.ascontiguousarray(tensors[name], "<f4").tobytes()
         header[name] = {"dtype": "F32", "shape": list(tensors[name].shape),
                         "data_offsets": [len(body), len(body) + len(data)]}
         body += data
+        table += " ".join([name, *map(str, tensors[name].shape)]) + "\n"
     metadata["deepsad.sha256"] = hashlib.sha256(
-        metadata["deepsad.manifest"].encode() + body).hexdigest()
+        f"{metadata['deepsad.manifest']}\n{table}".encode() + body).hexdigest()
     text = json.dumps(header, indent=1).encode()
     text += b" " * (-len(text) % 8)
     path.write_bytes(struct.pack("<Q", len(text)) + text + body)

@@ -54,3 +54,17 @@ def test_a_changed_weight_is_found_by_the_digest(deepsad, make_model, tmp_path, 
     done = run(deepsad, "score", path, rows[1], check=False)
     assert done.returncode == 1
     assert "digest" in done.stderr and str(path) in done.stderr
+
+
+def test_two_tensors_that_changed_places_are_found_by_the_digest(deepsad, make_model, tmp_path,
+                                                                  rows):
+    path = make_model(tmp_path, "m", recipe="reference") / "model.safetensors"
+    data = path.read_bytes()
+    for one, other in ((b"scaler.offset", b"scaler.OTHER!"), (b"scaler.impute", b"scaler.offset"),
+                       (b"scaler.OTHER!", b"scaler.impute")):
+        assert data.count(b'"' + one + b'"') == 1
+        data = data.replace(b'"' + one + b'"', b'"' + other + b'"')
+    path.write_bytes(data)
+    done = run(deepsad, "score", path, rows[1], check=False)
+    assert done.returncode == 1
+    assert "digest" in done.stderr and str(path) in done.stderr

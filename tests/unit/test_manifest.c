@@ -72,10 +72,13 @@ static void finish_file(struct buffer *out, struct safetensors_writer *writer,
 {
     char text[DIGEST_TEXT_SIZE];
     struct digest digest;
-    size_t size;
+    size_t table_size, size;
+    const char *table = safetensors_writer_table(writer, &table_size);
     const char *data = safetensors_writer_data(writer, &size);
     digest_init(&digest);
     digest_add(&digest, manifest, strlen(manifest));
+    digest_add(&digest, "\n", 1);
+    digest_add(&digest, table, table_size);
     digest_add(&digest, data, size);
     digest_finish(&digest, text);
     safetensors_writer_metadata(writer, "deepsad.format", MODEL_FILE_FORMAT);
