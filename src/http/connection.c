@@ -45,32 +45,35 @@ bool connection_enter(struct connection *connection, enum connection_phase phase
 }
 
 /* Best effort: what does not fit into the socket's buffer at once is lost. */
+static void send_at_once(int descriptor, const struct reply *reply)
+{
+    struct buffer text = {0};
+    buffer_printf(&text,
+                  "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Type: %s\r\n"
+                  "Content-Length: %zu\r\n\r\n",
+                  reply->status, http_status_title(reply->status), reply->content_type,
+                  reply->body.length);
+    buffer_append(&text, reply->body.data, reply->body.length);
+    if (!text.failed && !reply->body.failed) {
+        send(descriptor, text.data, text.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+    buffer_done(&text);
+}
+
 static void send_problem(int descriptor, unsigned status, const char *detail)
 {
     struct request request = {.path = ""};
     struct reply reply = {0};
     reply_problem_at(&request, &reply, status, detail, NULL);
-    struct buffer text = {0};
-    buffer_printf(&text,
-                  "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Type: %s\r\n"
-                  "Content-Length: %zu\r\n\r\n",
-                  status, http_status_title(status), reply.content_type,
-                  reply.body.length);
-    buffer_append(&text, reply.body.data, reply.body.length);
-    if (!text.failed && !reply.body.failed) {
-        send(descriptor, text.data, text.length, MSG_DONTWAIT | MSG_NOSIGNAL);
-    }
-    buffer_done(&text);
+    send_at_once(descriptor, &reply);
     reply_done(&reply);
 }
 
-void connection_abort(struct connection_table *table, struct connection *connection,
-                      unsigned status, const char *detail)
+void connection_abort(struct connection *connection, const struct reply *reply)
 {
     uint64_t old = atomic_exchange(&connection->word, pack(CONNECTION_EXPIRED, 0));
     if (phase_of(old) != CONNECTION_EXPIRED) {
-        atomic_fetch_add(&table->expired, 1);
-        send_problem(connection->descriptor, status, detail);
+        send_at_once(connection->descriptor, reply);
         shutdown(connection->descriptor, SHUT_RDWR);
     }
 }

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "http/reply.h"
 
 enum connection_phase {
     CONNECTION_HEAD,    /* open, its first request's head not complete */
@@ -39,7 +40,7 @@ struct connection_table {
     pthread_cond_t changed; /* no longer empty, or stopping */
     struct connection *first;
     atomic_size_t count;
-    _Atomic uint64_t expired; /* connections shut down so far */
+    _Atomic uint64_t expired; /* connections over a deadline so far */
     bool stopping;
     pthread_t reaper;
 };
@@ -58,10 +59,9 @@ bool connection_enter(struct connection *connection, enum connection_phase phase
                       uint64_t deadline_ms);
 enum connection_phase connection_phase(const struct connection *connection);
 
-/* Answers `status` past the library and shuts the connection down: the way out where no
+/* Sends the reply past the library and shuts the connection down: the way out where no
  * regular answer is possible any more. */
-void connection_abort(struct connection_table *table, struct connection *connection,
-                      unsigned status, const char *detail);
+void connection_abort(struct connection *connection, const struct reply *reply);
 
 /* Milliseconds of CLOCK_MONOTONIC. */
 uint64_t connection_now(void);

@@ -232,8 +232,9 @@ static enum MHD_Result on_request(void *closure, struct MHD_Connection *connecti
         if (exchange_part(&server->exchanges, exchange, bytes, taken)) {
             return MHD_YES;
         }
-        connection_abort(&server->connections, exchange->connection, 413,
-                         "the body is too long");
+        connection_abort(exchange->connection, &exchange->reply);
+        exchange->queued = true;
+        exchange_observe(&server->exchanges, exchange, exchange->reply.status);
         return MHD_NO;
     }
     exchange_handle(&server->exchanges, exchange);

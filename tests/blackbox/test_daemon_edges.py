@@ -211,6 +211,24 @@ def test_fifty_models_are_served(daemon, models):
 
 # ---- Limits ----
 
+@pytest.mark.parametrize("target,status,says", [
+    (SCORE, 413, b"limit of 1048576 bytes"), ("/v1/models/none/score", 404, b"none")])
+def test_a_body_without_end_is_refused_for_its_first_fault(daemon, models, target, status, says):
+    server = daemon(models, limits__body="1MiB")
+    block = b"100000\r\n" + b" " * (1 << 20) + b"\r\n"
+    with socket.create_connection((server.host, server.port), 10) as peer:
+        peer.sendall(head("Content-Type: application/json", "Transfer-Encoding: chunked",
+                          target=target))
+        with pytest.raises(OSError):
+            for _ in range(300):
+                peer.sendall(block)
+        got = peer.recv(1 << 16)
+    assert got.startswith(b"HTTP/1.1 %d " % status) and says in got, got
+    metrics = server.request("GET", "/metrics").text
+    assert f'status="{status}"}} 1' in metrics
+    assert re.search(r"^deepsad_http_connections_expired_total 0$", metrics, re.M)
+
+
 def test_a_shortage_of_descriptors_passes(daemon, models):
     server = daemon(models)
     resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (32, 32))
