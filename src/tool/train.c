@@ -131,20 +131,14 @@ static int apply_setting(struct deepsad_recipe *recipe, const char *setting,
     return status;
 }
 
-static int make_recipe(struct deepsad_recipe **out, const struct train_values *values,
-                       struct deepsad_error *error)
+static int apply_settings(struct deepsad_recipe *recipe,
+                          const struct option_list *settings, struct deepsad_error *error)
 {
-    struct deepsad_recipe *recipe = NULL;
-    int status = deepsad_recipe_new(&recipe, values->recipe, error);
-    for (size_t i = 0; i < values->settings.count && status == DEEPSAD_OK; i++) {
-        status = apply_setting(recipe, values->settings.items[i], error);
+    int status = DEEPSAD_OK;
+    for (size_t i = 0; i < settings->count && status == DEEPSAD_OK; i++) {
+        status = apply_setting(recipe, settings->items[i], error);
     }
-    if (status != DEEPSAD_OK) {
-        deepsad_recipe_free(recipe);
-        return status;
-    }
-    *out = recipe;
-    return DEEPSAD_OK;
+    return status;
 }
 
 /* Where the labels are the truth, most of them are hidden first. */
@@ -220,16 +214,13 @@ static int save_version(struct summary *summary, const char *directory,
 }
 
 static int make_version(struct summary *summary, const struct train_values *values,
+                        const struct deepsad_recipe *recipe,
                         const struct deepsad_split_options *how, const char *path,
                         struct deepsad_error *error)
 {
-    struct deepsad_recipe *recipe = NULL;
     int status = version_check_directory(values->out, error);
     if (status == DEEPSAD_OK) {
         status = check_writable(values->out, error);
-    }
-    if (status == DEEPSAD_OK) {
-        status = make_recipe(&recipe, values, error);
     }
     if (status == DEEPSAD_OK) {
         status = train_rows(&summary->model, values, recipe, how, path, error);
@@ -237,20 +228,16 @@ static int make_version(struct summary *summary, const struct train_values *valu
     if (status == DEEPSAD_OK) {
         status = save_version(summary, values->out, error);
     }
-    deepsad_recipe_free(recipe);
     return status;
 }
 
-static int train(const struct train_values *values, const char *path)
+static int train(const struct train_values *values, const struct deepsad_recipe *recipe,
+                 const struct deepsad_split_options *how, const char *path)
 {
-    struct deepsad_split_options how = {.seed = values->seed};
-    if (!selection_resolve(&how, &values->selection, 0)) {
-        return EXIT_USAGE;
-    }
     double start = clock_monotonic();
     struct deepsad_error error = {0};
     struct summary summary = {.directory = values->out};
-    int status = make_version(&summary, values, &how, path, &error);
+    int status = make_version(&summary, values, recipe, how, path, &error);
     summary.seconds = clock_monotonic() - start;
     int code;
     if (status == DEEPSAD_OK) {
@@ -265,6 +252,29 @@ static int train(const struct train_values *values, const char *path)
     return code;
 }
 
+/* A recipe's file may be at fault, which is a failure; --set is usage. */
+static int train_by_recipe(const struct train_values *values, const char *path)
+{
+    struct deepsad_split_options how = {.seed = values->seed};
+    struct deepsad_recipe *recipe = NULL;
+    struct deepsad_error error = {0};
+    if (!selection_resolve(&how, &values->selection, 0)) {
+        return EXIT_USAGE;
+    }
+    if (deepsad_recipe_new(&recipe, values->recipe, &error) != DEEPSAD_OK) {
+        return terminal_fail(&error);
+    }
+    int code;
+    if (apply_settings(recipe, &values->settings, &error) != DEEPSAD_OK) {
+        terminal_fail(&error);
+        code = error.status == DEEPSAD_INVALID ? EXIT_USAGE : EXIT_FAILED;
+    } else {
+        code = train(values, recipe, &how, path);
+    }
+    deepsad_recipe_free(recipe);
+    return code;
+}
+
 static int run(int argc, char **argv)
 {
     struct train_values values = {
@@ -276,7 +286,7 @@ static int run(int argc, char **argv)
             terminal_error("train: where to? give --out MODELS/NAME");
             code = EXIT_USAGE;
         } else {
-            code = train(&values, path);
+            code = train_by_recipe(&values, path);
         }
     }
     return code;

@@ -195,13 +195,13 @@ def test_faults_of_recipe_files_are_named_with_their_place(deepsad, parts, tmp_p
 def test_train_says_what_is_wrong_before_it_works(deepsad, parts, tmp_path):
     data = parts / "train.csv"
 
-    def fault(*options):
+    def fault(*options, code=1):
         done = run(deepsad, "train", data, *options, check=False)
-        assert done.returncode == 1
+        assert done.returncode == code
         return done.stderr
 
-    assert 'epochz' in fault("--out", tmp_path / "m", "--set", "epochz=1")
-    assert "KEY=VALUE" in fault("--out", tmp_path / "m", "--set", "epochs")
+    assert 'epochz' in fault("--out", tmp_path / "m", "--set", "epochz=1", code=2)
+    assert "KEY=VALUE" in fault("--out", tmp_path / "m", "--set", "epochs", code=2)
     assert "is no model name" in fault("--out", tmp_path / "No Name")
     assert "cannot" in fault("--out", "/proc/models/m")
     assert "nosuch" in fault("--out", tmp_path / "m", "--recipe", "nosuch")
