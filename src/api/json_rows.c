@@ -5,9 +5,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "api/json_plain.h"
 #include "base/number.h"
 #include "base/number_short.h"
-#include "base/simd.h"
 
 /* The hot loop: plain numbers of a row that is an array. Stops before anything else,
  * which the automaton then looks at; never at a number that may go on in the next part.
@@ -47,13 +47,20 @@ static inline const char *take_values(struct json_grammar *grammar, const char *
     return at;
 }
 
-/* The same from row to row, where one follows the other in the plainest form. */
-SIMD_CLONES
+/* The same from row to row. */
 static const char *take_rows(struct json_grammar *grammar, const char *at,
                              const char *end)
 {
     struct rows *rows = grammar->rows;
     for (;;) {
+        const char *reached = json_plain_take(rows, at, end);
+        if (reached != at) {
+            at = reached;
+            grammar->state = rows->filled == 0 ? JSON_AT_FIRST_VALUE : JSON_AT_VALUE;
+        }
+        if (rows->fault.status != 0) {
+            return at;
+        }
         at = take_values(grammar, at, end);
         if (grammar->state != JSON_AFTER_VALUE || rows->filled != rows->columns.count ||
             end - at < 4 || memcmp(at, "],[", 3) != 0 ||

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/json_plain.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/number.h"
+#include "base/number_block.h"
+#include "base/simd.h"
+
+enum {
+    WORD = 8,                       /* bytes */
+    STRETCH = 512,                  /* bytes whose commas are found at once */
+    BEHIND = 16,                    /* bytes that may be read behind a stretch */
+    COMMAS_MAX = STRETCH + 4 * WORD /* written in groups, the last beyond the last one */
+};
+
+/* 64 bytes, as wide as registers may be. */
+typedef uint64_t words __attribute__((vector_size(64)));
+
+/* A bit for each of 64 bytes that is a comma. */
+static inline uint64_t find_commas(const char *text)
+{
+    words x;
+    memcpy(&x, text, sizeof x);
+    x ^= 0x2C2C2C2C2C2C2C2CU;
+    words others = ((x & 0x7F7F7F7F7F7F7F7FU) + 0x7F7F7F7F7F7F7F7FU) | x;
+    words commas = ~others >> 7 & 0x0101010101010101U;
+    words bits = commas * 0x0102040810204080U >> 56;
+    bits <<= (words){0, 8, 16, 24, 32, 40, 48, 56};
+    return ((bits[0] | bits[1]) | (bits[2] | bits[3])) |
+           ((bits[4] | bits[5]) | (bits[6] | bits[7]));
+}
+
+/* Their places in `size` bytes (a multiple of 64). Eight are written at a time, needed or
+ * not: how many there are in 64 bytes is nothing that a branch could be taught. */
+SIMD_CLONES
+static size_t list_commas(uint16_t places[static COMMAS_MAX], const char *text,
+                          size_t size)
+{
+    size_t count = 0;
+    for (size_t start = 0; start < size; start += 64) {
+        uint64_t mask = find_commas(text + start);
+        unsigned found = (unsigned)__builtin_popcountll(mask);
+        uint16_t *out = places + count;
+        for (unsigned written = 0; written < found; written += 8) {
+            for (unsigned i = 0; i < 8; i++) {
+                unsigned bit = (unsigned)__builtin_ctzll(mask | UINT64_C(1) << 63);
+                *out++ = (uint16_t)(start + bit);
+                mask &= mask - 1;
+            }
+        }
+        count += found;
+    }
+    return count;
+}
+
+/* Numbers, still as text, of the rest of a row and of those behind it. */
+struct stretch {
+    struct number_plain numbers;
+    const char *start[NUMBER_PLAIN_MAX + 1]; /* and where the one after the last may */
+    const char *stop[NUMBER_PLAIN_MAX];
+    size_t count;
+};
+
+/* `at` where the number in `column` may begin; commas at text + places[]. */
+static size_t cut(struct stretch *stretch, const char *at, size_t column, size_t columns,
+                  const char *text, const uint16_t *places, size_t count)
+{
+    size_t n = 0;
+    count = count < NUMBER_PLAIN_MAX ? count : NUMBER_PLAIN_MAX;
+    while (n < count) {
+        const char *stop = text + places[n];
+        const char *next = stop + 1;
+        next += *next == ' ';
+        if (++column == columns) {
+            column = 0;
+            stop--;
+            if (*stop != ']' || *next++ != '[') {
+                break;
+            }
+        }
+        unsigned negative = *at == '-';
+        memcpy(&stretch->numbers.text[n], at + negative, WORD);
+        stretch->numbers.length[n] =
+            (uint64_t)(stop - at) - negative + ((uint64_t)negative << 63);
+        stretch->start[n] = at;
+        stretch->stop[n++] = stop;
+        at = next;
+    }
+    stretch->start[n] = at;
+    stretch->count = n;
+    return n;
+}
+
+/* One that the vector code has left. */
+static bool convert_odd(float *value, const struct stretch *stretch, size_t i,
+                        const char *end)
+{
+    const char *start = stretch->start[i];
+    return number_parse_float(value, start, end) == stretch->stop[i] &&
+           fabsf(*value) <= FLT_MAX;
+}
+
+/* How many of the numbers were good, from the first on. */
+static size_t convert(float *values, const struct stretch *stretch, const char *end)
+{
+    uint64_t odd[NUMBER_PLAIN_MAX];
+    if (number_convert_plain(values, odd, &stretch->numbers, stretch->count) != 0) {
+        for (size_t i = 0; i < stretch->count; i++) {
+            if (odd[i] != 0 && !convert_odd(&values[i], stretch, i, end)) {
+                return i;
+            }
+        }
+    }
+    return stretch->count;
+}
+
+/* How many were taken: all, unless the last row that is allowed is full. That one is left
+ * to who can say so. */
+static size_t store(struct rows *rows, const float *values, size_t count)
+{
+    size_t columns = rows->columns.count, taken = 0;
+    while (taken < count) {
+        size_t part = columns - rows->filled;
+        part = part < count - taken ? part : count - taken;
+        bool full = rows->filled + part == columns;
+        if (full && rows->count + 1 >= rows->limits.rows) {
+            break;
+        }
+        memcpy(rows->row + rows->filled, values + taken, part * sizeof *values);
+        rows->filled += part;
+        taken += part;
+        if (full) {
+            rows->count++;
+            if (!rows_begin_row(rows)) {
+                break;
+            }
+        }
+    }
+    return taken;
+}
+
+const char *json_plain_take(struct rows *rows, const char *at, const char *end)
+{
+    uint16_t places[COMMAS_MAX];
+    struct stretch stretch = {.count = 0};
+    float values[NUMBER_PLAIN_MAX];
+    while (end - at >= 64 + BEHIND) {
+        size_t size = (size_t)(end - at) - BEHIND;
+        size = size < STRETCH ? size / 64 * 64 : STRETCH;
+        const char *text = at;
+        size_t count = list_commas(places, text, size), used = 0;
+        do {
+            size_t cut_off = cut(&stretch, at, rows->filled, rows->columns.count, text,
+                                 places + used, count - used);
+            size_t good = convert(values, &stretch, end);
+            size_t taken = store(rows, values, good);
+            at = stretch.start[taken];
+            used += taken;
+            if (taken == 0 || taken < cut_off) {
+                return at;
+            }
+        } while (used < count);
+    }
+    return at;
+}

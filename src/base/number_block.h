@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Numbers whose ends are known beforehand, a block of them by vector code: what
+ * number_parse_float() would make of each where it is a JSON number of at most 8
+ * characters behind its sign, without exponent.
+ */
+#ifndef BASE_NUMBER_BLOCK_H
+#define BASE_NUMBER_BLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { NUMBER_PLAIN_MAX = 64 };
+
+/* Each number as `text`, the 8 bytes from behind its sign on, the first the lowest, of
+ * which the one behind the number must be no digit where it is among them; and `length`
+ * without the sign, the top bit of which says that there is one. */
+struct number_plain {
+    uint64_t text[NUMBER_PLAIN_MAX];
+    uint64_t length[NUMBER_PLAIN_MAX];
+};
+
+/* values[i] for those that are that simple; odd[i] is nonzero for the others. Returns
+ * whether there are others. All three have NUMBER_PLAIN_MAX elements, which must be
+ * initialised and may be overwritten behind `count`. */
+uint64_t number_convert_plain(float *values, uint64_t *odd,
+                              const struct number_plain *numbers, size_t count);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The oracle is number_parse_float(). */
+#include "base/number_block.h"
+
+#include "../testing.h"
+#include "base/number.h"
+#include "nn/rng.h"
+
+/* A number, or nearly one, with a comma behind it; returns its length. */
+static size_t make_text(char *text, struct rng *rng)
+{
+    static const char unusual[] = "./-+eE ]\x1f\x80\xff,";
+    size_t length = rng_below(rng, 11);
+    size_t point = rng_below(rng, 12);
+    for (size_t i = 0; i < length; i++) {
+        text[i] = (char)('0' + (rng_below(rng, 4) == 0 ? 0 : rng_below(rng, 10)));
+        text[i] = i == point ? '.' : text[i];
+    }
+    if (length > 0 && rng_below(rng, 3) == 0) {
+        text[0] = '-';
+    }
+    if (length > 0 && rng_below(rng, 3) == 0) {
+        text[rng_below(rng, length)] = unusual[rng_below(rng, sizeof unusual - 1)];
+    }
+    text[length] = rng_below(rng, 2) == 0 ? ',' : ']';
+    return length;
+}
+
+static void put_number(struct number_plain *numbers, size_t i, const char *text,
+                       size_t length)
+{
+    size_t negative = *text == '-';
+    memcpy(&numbers->text[i], text + negative, 8);
+    numbers->length[i] = (length - negative) | (uint64_t)negative << 63;
+}
+
+static void assert_as_by_one(const char *text, size_t length, float value, uint64_t odd)
+{
+    float want = 0;
+    bool number = number_parse_float(&want, text, text + length) == text + length;
+    bool plain = strcspn(text, "eE") >= length && length - (*text == '-') <= 8;
+    if ((odd == 0) != (number && plain)) {
+        fail_msg("\"%.*s\": %s", (int)length, text, odd == 0 ? "taken" : "left");
+    }
+    if (odd == 0 && memcmp(&value, &want, sizeof value) != 0) {
+        fail_msg("\"%.*s\" is %.9g, not %.9g", (int)length, text, (double)want,
+                 (double)value);
+    }
+}
+
+static void blocks_are_read_as_number_by_number(void **state)
+{
+    struct number_plain numbers = {.text = {0}};
+    struct rng rng;
+    (void)state;
+    rng_init(&rng, 1, 0);
+    for (size_t round = 0; round < 30000; round++) {
+        char text[NUMBER_PLAIN_MAX][32] = {{0}};
+        size_t length[NUMBER_PLAIN_MAX];
+        float values[NUMBER_PLAIN_MAX];
+        uint64_t odd[NUMBER_PLAIN_MAX];
+        size_t count = 1 + round % NUMBER_PLAIN_MAX;
+        for (size_t i = 0; i < count; i++) {
+            length[i] = make_text(text[i], &rng);
+            put_number(&numbers, i, text[i], length[i]);
+        }
+        number_convert_plain(values, odd, &numbers, count);
+        for (size_t i = 0; i < count; i++) {
+            assert_as_by_one(text[i], length[i], values[i], odd[i]);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blocks_are_read_as_number_by_number),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
