@@ -116,9 +116,12 @@ static bool body_fits(const struct route *route, const struct head *head,
                 (request->body_type == BODY_CSV && (takes & ROUTE_TAKES_CSV) != 0);
     if (!fits) {
         bool none = head->content_types == 0;
+        size_t length = head->content_type.length;
         reply_problem(request, &exchange->reply, 415,
                       "Content-Type %.*s%s; send application/json%s, in UTF-8",
-                      none ? 10 : (int)(head->content_type.length & 127),
+                      none           ? 10
+                      : length < 100 ? (int)length
+                                     : 100,
                       none ? "is missing" : head->content_type.data,
                       none ? "" : " is not supported",
                       (takes & ROUTE_TAKES_CSV) != 0 ? " or text/csv" : "");

@@ -143,6 +143,13 @@ def test_pointers_escape_what_pointers_and_fragments_must(daemon, deepsad, tmp_p
             assert answer.json["errors"][0]["pointer"] == f"#/samples/1/{pointer}"
 
 
+def test_a_long_content_type_is_told_by_its_beginning(server):
+    for length in (99, 128, 5000):
+        answer = server.request("POST", SCORE, ROW, {"Content-Type": "x" * length})
+        assert answer.status == 415
+        assert f"Content-Type {'x' * min(length, 100)} is not" in answer.json["detail"]
+
+
 def test_pipelined_requests_are_answered_in_order(server):
     good = head("Content-Type: application/json", f"Content-Length: {len(ROW)}") + ROW.encode()
     bad = head("Content-Type: application/json", "Content-Length: 1") + b"{"
