@@ -13,7 +13,7 @@ import time
 import numpy as np
 import pytest
 
-from conftest import gaussian_rows, run, write_csv
+from conftest import SLOW, gaussian_rows, run, write_csv
 
 SCORE = "/v1/models/m/score"
 ROW = '{"samples": [[1, 2, 3]]}'
@@ -283,7 +283,7 @@ def test_reloads_leave_no_thread_descriptor_or_memory(server, models):
         os.utime(file, ns=(count, count))
         reload(server, count)
     assert used() == before
-    assert server.rss() - memory < 2 << 20 or "asan" in os.environ.get("DEEPSAD_BUILD", "")
+    assert SLOW > 1 or server.rss() - memory < 2 << 20  # checkers keep what is freed
 
 
 def test_a_port_that_is_taken_is_told(server, deepsadd, models, tmp_path):
