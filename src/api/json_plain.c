@@ -91,6 +91,10 @@ static size_t cut(struct stretch *stretch, const char *at, size_t column, size_t
     }
     stretch->start[n] = at;
     stretch->count = n;
+    for (size_t i = n; i % NUMBER_LANES != 0; i++) {
+        stretch->numbers.text[i] = '0'; /* and a byte that is no digit */
+        stretch->numbers.length[i] = 1;
+    }
     return n;
 }
 
@@ -145,7 +149,7 @@ static size_t store(struct rows *rows, const float *values, size_t count)
 const char *json_plain_take(struct rows *rows, const char *at, const char *end)
 {
     uint16_t places[COMMAS_MAX];
-    struct stretch stretch = {.count = 0};
+    struct stretch stretch;
     float values[NUMBER_PLAIN_MAX];
     while (end - at >= 64 + BEHIND) {
         size_t size = (size_t)(end - at) - BEHIND;

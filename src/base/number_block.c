@@ -10,13 +10,11 @@
 #include "base/simd.h"
 
 /* Of a fixed number, so that the compiler makes no second loop for what is left over. */
-enum { LANES = 16 };
-
 static inline uint64_t convert_lanes(float *restrict values, uint64_t *restrict odd,
                                      const struct number_plain *numbers, size_t at)
 {
     uint64_t any = 0;
-    for (size_t i = at; i < at + LANES; i++) {
+    for (size_t i = at; i < at + NUMBER_LANES; i++) {
         uint64_t length = numbers->length[i];
         uint64_t digits = numbers->text[i] ^ 0x3030303030303030U;
         uint64_t others = number_find_others(digits);
@@ -51,7 +49,7 @@ uint64_t number_convert_plain(float *values, uint64_t *odd,
                               const struct number_plain *numbers, size_t count)
 {
     uint64_t any = 0;
-    for (size_t i = 0; i < count; i += LANES) {
+    for (size_t i = 0; i < count; i += NUMBER_LANES) {
         any |= convert_lanes(values, odd, numbers, i);
     }
     return any;

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NUMBER_PLAIN_MAX = 64 };
+enum { NUMBER_PLAIN_MAX = 64, NUMBER_LANES = 16 };
 
 /* Each number as `text`, the 8 bytes from behind its sign on, the first the lowest, of
  * which the one behind the number must be no digit where it is among them; and `length`
@@ -21,8 +21,8 @@ struct number_plain {
 };
 
 /* values[i] for those that are that simple; odd[i] is nonzero for the others. Returns
- * whether there are others. All three have NUMBER_PLAIN_MAX elements, which must be
- * initialised and may be overwritten behind `count`. */
+ * whether there are others. `count` is rounded up to NUMBER_LANES, in which all three
+ * must have elements, and those of `numbers` be numbers. */
 uint64_t number_convert_plain(float *values, uint64_t *odd,
                               const struct number_plain *numbers, size_t count);
 

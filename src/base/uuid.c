@@ -64,18 +64,29 @@ static void put(char *out, uint64_t digits, size_t count)
     memcpy(out, &bytes, count);
 }
 
+static void write_head(struct uuid_source *source, uint64_t head)
+{
+    char *text = source->head_text;
+    uint64_t second = hex_digits((uint32_t)head);
+    put(text, hex_digits((uint32_t)(head >> 32)), 8);
+    put(text + 9, second, 4);
+    put(text + 14, second >> 32, 4);
+    text[8] = text[13] = text[18] = '-';
+    source->head = head;
+}
+
 void uuid_make(struct uuid_source *source, int64_t realtime_ms,
                char text[static UUID_SIZE])
 {
     advance(source, realtime_ms);
-    uint64_t time = (uint64_t)source->milliseconds;
-    uint64_t second = hex_digits((uint32_t)(time << 16 | 0x7000 | source->high));
+    uint64_t head = (uint64_t)source->milliseconds << 16 | 0x7000 | source->high;
+    if (head != source->head) {
+        write_head(source, head);
+    }
     uint64_t third = hex_digits((uint32_t)(0x80000000U | source->low >> 32));
-    put(text, hex_digits((uint32_t)(time >> 16)), 8);
-    put(text + 9, second, 4);
-    put(text + 14, second >> 32, 4);
+    memcpy(text, source->head_text, 19);
     put(text + 19, third, 4);
     put(text + 24, third >> 32, 4);
     put(text + 28, hex_digits((uint32_t)source->low), 8);
-    text[8] = text[13] = text[18] = text[23] = '-';
+    text[23] = '-';
 }

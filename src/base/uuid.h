@@ -18,6 +18,9 @@ struct uuid_source {
     int64_t milliseconds;
     uint64_t high; /* 12 bits */
     uint64_t low;  /* 62 bits */
+    /* The text up to `low`, which ids of one millisecond share, and of what it is. */
+    uint64_t head;
+    char head_text[20];
 };
 
 /* Seeds from getrandom(2). */

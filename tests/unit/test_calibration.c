@@ -53,10 +53,16 @@ static void p_values_are_those_of_the_formula(void **state)
     for (size_t count = 0; count <= POINTS; count = 2 * count + 1) {
         struct calibration calibration = calibration_of(&sample, count);
         assert_true(calibration_valid(&calibration));
-        for (float score = -60; score < 160; score += 0.5F) {
-            float p;
-            calibration_p_values(&calibration, &p, &score, 1);
-            assert_near((double)p, naive_p_value(&sample, count, score), 1e-6);
+        float scores[441], p[441]; /* in blocks and behind them; then one alone */
+        for (size_t i = 0; i < 441; i++) {
+            scores[i] = 0.5F * (float)i - 60;
+        }
+        calibration_p_values(&calibration, p, scores, 441);
+        for (size_t i = 0; i < 441; i++) {
+            float alone;
+            calibration_p_values(&calibration, &alone, &scores[i], 1);
+            assert_true(p[i] == alone);
+            assert_near((double)alone, naive_p_value(&sample, count, scores[i]), 1e-6);
         }
         calibration_done(&calibration);
     }
