@@ -54,7 +54,7 @@ static const struct setting settings[] = {
      AT(server.connection_memory),
      .min = 8 * KIB,
      .max = MIB,
-     .fallback = "64KiB",
+     .fallback = "32KiB",
      .help = "Memory of a connection; a request's head must fit into half of it."},
     {.key = "server.drain_time",
      .type = SETTING_DURATION,

@@ -2,7 +2,8 @@
 /*
  * The limit that scoring over HTTP is measured against: libmicrohttpd alone. Takes a body
  * of any length, copies it to memory of its own, and answers POST /N with N fixed bytes.
- * Prints its port, runs until standard input ends.
+ * Its connections have as much memory as the daemon's, which is also the library's
+ * default. Prints its port, runs until standard input ends.
  */
 #include <microhttpd.h>
 #include <stdio.h>
@@ -56,7 +57,7 @@ int main(void)
     memset(reply, ' ', REPLY_MAX);
     struct MHD_Daemon *server = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, answer, NULL,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)64 << 10, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)32 << 10, MHD_OPTION_END);
     if (server == NULL) {
         return EXIT_FAILURE;
     }
