@@ -11,7 +11,7 @@
 
 enum {
     WORD = 8,                       /* bytes */
-    STRETCH = 512,                  /* bytes whose commas are found at once */
+    STRETCH = 1024,                 /* bytes whose commas are found at once */
     BEHIND = 16,                    /* bytes that may be read behind a stretch */
     COMMAS_MAX = STRETCH + 4 * WORD /* written in groups, the last beyond the last one */
 };

@@ -85,6 +85,29 @@ static const char *scan_exponent(struct decimal *decimal, const char *p, const c
     return p == start ? NULL : p;
 }
 
+/* The digits at p, up to 8 at a time, behind those in *w; returns their end. */
+static inline const char *take_digits(uint64_t *w, const char *p, const char *end)
+{
+    static const uint32_t tens[] = {1,      10,      100,      1000,     10000,
+                                    100000, 1000000, 10000000, 100000000};
+    while (end - p >= 8) {
+        uint64_t x = number_load_digits(p);
+        uint64_t others = number_find_others(x);
+        unsigned count = others == 0 ? 8 : number_first_byte(others);
+        if (count > 0) {
+            *w = *w * tens[count] + number_join_digits(x, count);
+            p += count;
+        }
+        if (count < 8) {
+            return p;
+        }
+    }
+    for (; p < end && is_digit(*p); p++) {
+        *w = *w * 10 + (uint64_t)(*p - '0');
+    }
+    return p;
+}
+
 /* `strict`: RFC 8259; else also "+1", "007", ".5" and "5.". */
 static inline const char *scan(struct decimal *decimal, const char *p, const char *end,
                                const bool strict)
@@ -93,9 +116,7 @@ static inline const char *scan(struct decimal *decimal, const char *p, const cha
     p += p < end && (*p == '-' || (!strict && *p == '+'));
     decimal->mantissa = p;
     uint64_t w = 0; /* wraps beyond 19 digits, which are then gathered once more */
-    for (; p < end && is_digit(*p); p++) {
-        w = w * 10 + (uint64_t)(*p - '0');
-    }
+    p = take_digits(&w, p, end);
     ptrdiff_t count = p - decimal->mantissa;
     if (strict && (count == 0 || (count > 1 && *decimal->mantissa == '0'))) {
         return NULL;
@@ -103,9 +124,7 @@ static inline const char *scan(struct decimal *decimal, const char *p, const cha
     decimal->exponent = 0;
     if (p < end && *p == '.') {
         const char *fraction = ++p;
-        for (; p < end && is_digit(*p); p++) {
-            w = w * 10 + (uint64_t)(*p - '0');
-        }
+        p = take_digits(&w, fraction, end);
         count += p - fraction;
         decimal->exponent = fraction - p;
         if (strict && p == fraction) {
