@@ -414,17 +414,19 @@ static inline text_16 low_bytes(text_16 text, size_t count)
     return text & (((text_16)1 << 8 * count) - 1);
 }
 
+/* Without branches, which the numbers' sizes would mislead: zeros come first where the
+ * exponent is negative, then the point goes behind the whole part. */
 static inline text_16 write_plain(text_16 digits, size_t *length, int exponent)
 {
-    if (exponent < 0) {
-        size_t zeros = (size_t)-exponent; /* the one before the point too */
-        *length += zeros + 1;
-        return low_bytes(0x303030302e30, zeros + 1) | digits << 8 * (zeros + 1);
-    }
-    size_t whole = (size_t)exponent + 1;
-    *length = *length <= whole ? whole : *length + 1;
-    text_16 fraction = digits >> 8 * whole << 8 * whole << 8;
-    return low_bytes(digits, whole) | (text_16)'.' << 8 * whole | fraction;
+    unsigned zeros = exponent < 0 ? (unsigned)-exponent : 0;
+    unsigned whole = exponent < 0 ? 1 : (unsigned)exponent + 1;
+    uint64_t filled = 0x3030303030 & ((UINT64_C(1) << 8 * zeros) - 1);
+    digits = digits << 8 * zeros | filled;
+    text_16 behind = (text_16)1 << 8 * whole; /* the byte where the point goes */
+    text_16 before = digits & (behind - 1);
+    size_t count = *length + zeros;
+    *length = count <= whole ? whole : count + 1;
+    return before | '.' * behind | (digits - before) << 8;
 }
 
 static text_16 write_scientific(text_16 digits, size_t *length, int exponent)
@@ -453,7 +455,10 @@ static uint8_t write_number(char text[static NUMBER_FLOAT_MAX], bool negative,
     text_16 out = plain ? write_plain(digits, &length, exponent)
                         : write_scientific(digits, &length, exponent);
     out = negative ? out << 8 | '-' : out;
-    memcpy(text, &out, NUMBER_FLOAT_MAX);
+    /* By halves: as a whole it would go through the stack, and wait there to be read. */
+    uint64_t halves[] = {(uint64_t)out, (uint64_t)(out >> 64)};
+    memcpy(text, &halves[0], 8);
+    memcpy(text + 8, &halves[1], 8);
     return (uint8_t)(length + negative);
 }
 
