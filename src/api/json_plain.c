@@ -12,7 +12,7 @@
 enum {
     WORD = 8,                       /* bytes */
     STRETCH = 1024,                 /* bytes whose commas are found at once */
-    BEHIND = 16,                    /* bytes that may be read behind a stretch */
+    BEHIND = JSON_PLAIN_MIN - 64,   /* bytes that may be read behind a stretch */
     COMMAS_MAX = STRETCH + 4 * WORD /* written in groups, the last beyond the last one */
 };
 
@@ -98,11 +98,15 @@ static size_t cut(struct stretch *stretch, const char *at, size_t column, size_t
     return n;
 }
 
-/* One that the vector code has left. */
+/* One that the vector code has left; null is a missing value. */
 static bool convert_odd(float *value, const struct stretch *stretch, size_t i,
                         const char *end)
 {
     const char *start = stretch->start[i];
+    if (stretch->stop[i] - start == 4 && memcmp(start, "null", 4) == 0) {
+        *value = NAN;
+        return true;
+    }
     return number_parse_float(value, start, end) == stretch->stop[i] &&
            fabsf(*value) <= FLT_MAX;
 }
@@ -151,11 +155,12 @@ const char *json_plain_take(struct rows *rows, const char *at, const char *end)
     uint16_t places[COMMAS_MAX];
     struct stretch stretch;
     float values[NUMBER_PLAIN_MAX];
-    while (end - at >= 64 + BEHIND) {
+    while (json_plain_is_worth(rows, at, end)) {
         size_t size = (size_t)(end - at) - BEHIND;
         size = size < STRETCH ? size / 64 * 64 : STRETCH;
         const char *text = at;
         size_t count = list_commas(places, text, size), used = 0;
+        rows->stops += count == 0;
         do {
             size_t cut_off = cut(&stretch, at, rows->filled, rows->columns.count, text,
                                  places + used, count - used);
@@ -164,6 +169,7 @@ const char *json_plain_take(struct rows *rows, const char *at, const char *end)
             at = stretch.start[taken];
             used += taken;
             if (taken == 0 || taken < cut_off) {
+                rows->stops++;
                 return at;
             }
         } while (used < count);

@@ -10,6 +10,18 @@
 
 #include "api/rows.h"
 
+enum {
+    JSON_PLAIN_MIN = 80,  /* bytes: shorter texts are not worth it */
+    JSON_PLAIN_STOPS = 32 /* A request that is written in another form would waste the
+                             search for commas at each value. */
+};
+
+static inline bool json_plain_is_worth(const struct rows *rows, const char *at,
+                                       const char *end)
+{
+    return end - at >= JSON_PLAIN_MIN && rows->stops < JSON_PLAIN_STOPS;
+}
+
 /* `at` is where the next value of rows->row may begin. Takes values, and from row to row,
  * until what comes is anything else, or too near to `end`. Returns where the next value
  * may begin; never a fault, except out of memory. */

@@ -53,13 +53,15 @@ static const char *take_rows(struct json_grammar *grammar, const char *at,
 {
     struct rows *rows = grammar->rows;
     for (;;) {
-        const char *reached = json_plain_take(rows, at, end);
-        if (reached != at) {
-            at = reached;
-            grammar->state = rows->filled == 0 ? JSON_AT_FIRST_VALUE : JSON_AT_VALUE;
-        }
-        if (rows->fault.status != 0) {
-            return at;
+        if (json_plain_is_worth(rows, at, end)) {
+            const char *from = at;
+            at = json_plain_take(rows, at, end);
+            if (at != from) {
+                grammar->state = rows->filled == 0 ? JSON_AT_FIRST_VALUE : JSON_AT_VALUE;
+            }
+            if (rows->fault.status != 0) {
+                return at;
+            }
         }
         at = take_values(grammar, at, end);
         if (grammar->state != JSON_AFTER_VALUE || rows->filled != rows->columns.count ||

@@ -93,6 +93,7 @@ bool rows_reset(struct rows *rows, const struct rows_columns *columns,
     rows->limits = *limits;
     rows->count = 0;
     rows->filled = 0;
+    rows->stops = 0;
     rows->id_count = 0;
     rows->has_ids = false;
     buffer_clear(&rows->id_text);

@@ -49,6 +49,7 @@ struct rows {
     size_t capacity; /* floats */
     float *row;      /* the row being filled, behind the complete ones */
     size_t filled;   /* its columns so far */
+    unsigned stops;  /* how often json_plain_take() met something else */
     uint32_t *seen; /* (columns.count): count + 1 of the row that last named the column */
     uint32_t *order; /* (columns.count): which column came k-th in the row before */
     size_t column_capacity;

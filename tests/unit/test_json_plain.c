@@ -21,9 +21,11 @@ static size_t make_body(char *text, struct rng *rng)
         size_t digits = rng_below(rng, 40) == 0 ? 1 + rng_below(rng, 17) : usual;
         double value = ((double)rng_below(rng, 2000000000) - 5e8) / 12345678;
         bool last = i + 1 == values, row = i % 3 == 2 && !last;
-        used += (size_t)sprintf(text + used, "%.*g%s%s%s%s", (int)digits, value,
-                                row ? "]" : "", last ? "" : ",", last ? "" : space,
-                                row ? "[" : "");
+        bool missing = rng_below(rng, 20) == 0;
+        used += missing ? (size_t)sprintf(text + used, "null")
+                        : (size_t)sprintf(text + used, "%.*g", (int)digits, value);
+        used += (size_t)sprintf(text + used, "%s%s%s%s", row ? "]" : "", last ? "" : ",",
+                                last ? "" : space, row ? "[" : "");
     }
     return used + (size_t)sprintf(text + used, "]]}");
 }
