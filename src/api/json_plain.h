@@ -19,12 +19,13 @@ enum {
 static inline bool json_plain_is_worth(const struct rows *rows, const char *at,
                                        const char *end)
 {
-    return end - at >= JSON_PLAIN_MIN && rows->stops < JSON_PLAIN_STOPS;
+    return end - at >= JSON_PLAIN_MIN && rows->filled < rows->columns.count &&
+           rows->stops < JSON_PLAIN_STOPS;
 }
 
-/* `at` is where the next value of rows->row may begin. Takes values, and from row to row,
- * until what comes is anything else, or too near to `end`. Returns where the next value
- * may begin; never a fault, except out of memory. */
+/* `at` is where the next value of rows->row, which is not full, may begin. Takes values,
+ * and from row to row, until what comes is anything else, or too near to `end`. Returns
+ * where the next value may begin; never a fault, except out of memory. */
 const char *json_plain_take(struct rows *rows, const char *at, const char *end);
 
 #endif

@@ -21,6 +21,10 @@ static size_t make_body(char *text, struct rng *rng)
         size_t digits = rng_below(rng, 40) == 0 ? 1 + rng_below(rng, 17) : usual;
         double value = ((double)rng_below(rng, 2000000000) - 5e8) / 12345678;
         bool last = i + 1 == values, row = i % 3 == 2 && !last;
+        for (size_t extra = rng_below(rng, 300) == 0 ? 1 + rng_below(rng, 7) : 0;
+             extra > 0; extra--) {
+            used += (size_t)sprintf(text + used, "1,"); /* the row is too wide */
+        }
         bool missing = rng_below(rng, 20) == 0;
         used += missing ? (size_t)sprintf(text + used, "null")
                         : (size_t)sprintf(text + used, "%.*g", (int)digits, value);
