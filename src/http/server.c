@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -45,6 +46,7 @@ struct server {
     pthread_mutex_t mutex; /* guards `threads`; a leaf */
     struct thread *threads;
     bool listening;
+    MHD_socket quiesced; /* the socket after it; closed in the end */
 };
 
 /* ---- Threads and exchanges ---- */
@@ -380,6 +382,7 @@ int server_start(struct server **out, const struct server_options *options,
         return status;
     }
     server->listening = true;
+    server->quiesced = MHD_INVALID_SOCKET;
     *out = server;
     return DEEPSAD_OK;
 }
@@ -399,12 +402,14 @@ uint64_t server_expired(const struct server *server)
     return atomic_load(&server->connections.expired);
 }
 
+/* New connections are refused from now on. The socket itself is closed only when the
+ * library's threads have ended: until they notice, it is still theirs. */
 static void stop_listening(struct server *server)
 {
     if (server->listening) {
-        MHD_socket descriptor = MHD_quiesce_daemon(server->daemon);
-        if (descriptor != MHD_INVALID_SOCKET) {
-            close(descriptor);
+        server->quiesced = MHD_quiesce_daemon(server->daemon);
+        if (server->quiesced != MHD_INVALID_SOCKET) {
+            shutdown(server->quiesced, SHUT_RDWR);
         }
         server->listening = false;
     }
@@ -422,6 +427,10 @@ void server_stop(struct server *server)
     if (server != NULL) {
         stop_listening(server);
         MHD_stop_daemon(server->daemon);
+        if (server->quiesced != MHD_INVALID_SOCKET) {
+            close(server->quiesced);
+            server->quiesced = MHD_INVALID_SOCKET;
+        }
         connection_table_stop(&server->connections);
     }
 }
