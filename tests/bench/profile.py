@@ -15,12 +15,13 @@ import tempfile
 from serving import BUILD, measure, start_daemon, train, training_rows, write_body
 
 # First match wins; what none matches is named after its library.
-LAYERS = [("decoding rows", r"^(json_|csv_|rows_|number_parse|take_|step|run$|word_|on_|after)"),
+LAYERS = [("decoding rows", r"^(json_|csv_|rows_|number_(parse|convert)|list_commas|cut|convert|"
+                            r"take_|step|run$|word_|on_|after)"),
           ("networks", r"^(multiply_|distances?_|packed_|folded_|ensemble_)|gemm"),
           ("neighbours", r"^(score_block|neighbours_|nearest)"),
           ("scaler", r"^(scaler_|affine_rows|asinh)"),
           ("blend and p-values", r"^(model_blend|component_|calibration_|logf|__logf)"),
-          ("answer", r"^(number_format|shorten|put_|append_|uuid_|score_|buffer_)"),
+          ("answer", r"^(number_format|find_decimals|shorten|put_|append_|uuid_|score_|buffer_)"),
           ("copying", r"mem(cpy|move|set|chr|rchr)|strlen")]
 CASES = [("reference", 1, 20000), ("reference", 1000, 2000), ("default", 1000, 500)]
 
