@@ -152,7 +152,7 @@ static size_t store(struct rows *rows, const float *values, size_t count)
 
 const char *json_plain_take(struct rows *rows, const char *at, const char *end)
 {
-    uint16_t places[COMMAS_MAX];
+    uint16_t places[COMMAS_MAX] = {0};
     struct stretch stretch;
     float values[NUMBER_PLAIN_MAX];
     while (json_plain_is_worth(rows, at, end)) {

@@ -121,7 +121,7 @@ void calibration_p_values(const struct calibration *calibration, float *p_values
     const float *sorted = calibration->scores, *p = calibration->p_values;
     size_t count = calibration->count, i = 0;
     for (; i + SEARCHES <= rows; i += SEARCHES) {
-        uint64_t below[SEARCHES];
+        uint64_t below[SEARCHES] = {0};
         count_below_block(below, sorted, count, scores + i);
         for (size_t j = 0; j < SEARCHES; j++) {
             p_values[i + j] = p[below[j]];
