@@ -267,7 +267,7 @@ static size_t append_results(struct buffer *out, const struct scoring *scoring,
         return 0;
     }
     int64_t now = rows->has_ids ? 0 : clock_realtime_ms();
-    float alpha = (float)scoring->entry->alpha;
+    double alpha = scoring->entry->alpha; /* as the threshold compares it */
     size_t anomalies = 0;
     char *start = at;
     struct number_texts texts;
@@ -278,7 +278,7 @@ static size_t append_results(struct buffer *out, const struct scoring *scoring,
         if (i == first) {
             format_block(&texts, scoring->scores + i, p_values + i, block);
         }
-        bool anomalous = p_values[i] <= alpha;
+        bool anomalous = (double)p_values[i] <= alpha;
         anomalies += anomalous;
         at = i > 0 ? PUT(at, ",{\"id\":\"") : PUT(at, "{\"id\":\"");
         if (rows->has_ids) {
