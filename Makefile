@@ -4,7 +4,7 @@
 
 # ---- What is needed from Debian 12: the only list there is ---------------------------------
 BUILD_PACKAGES = gcc libc6-dev pkg-config libmicrohttpd-dev libjansson-dev \
-    libopenblas-pthread-dev libyaml-dev zlib1g-dev nettle-dev
+    libopenblas-pthread-dev libyaml-dev zlib1g-dev nettle-dev libsqlite3-dev
 RUN_PACKAGES = $(BUILD_PACKAGES) dataset-fashion-mnist curl
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang-format python3 python3-pytest \
     python3-numpy python3-yaml groff-base
@@ -18,7 +18,7 @@ VARIANT = release
 BUILD = build/$(VARIANT)
 CC = gcc
 PYTHON = /usr/bin/python3
-LIBRARIES = libmicrohttpd jansson yaml-0.1 zlib nettle openblas
+LIBRARIES = libmicrohttpd jansson yaml-0.1 zlib nettle openblas sqlite3
 
 PREFIX = /usr/local
 SYSCONFDIR = /etc
@@ -46,7 +46,8 @@ LIBRARY_CFLAGS = $(eval LIBRARY_CFLAGS := $(shell pkg-config --cflags $(LIBRARIE
 LIBRARY_LIBS = $(eval LIBRARY_LIBS := $(shell pkg-config --libs $(LIBRARIES)))$(LIBRARY_LIBS)
 
 LIB_SOURCES = $(wildcard src/base/*.c src/nn/*.c src/data/*.c src/model/*.c)
-SERVER_SOURCES = $(wildcard src/http/*.c src/api/*.c)
+STORE_SOURCES = $(wildcard src/store/*.c)
+SERVER_SOURCES = $(wildcard src/http/*.c src/learn/*.c src/api/*.c)
 TOOL_SOURCES = $(wildcard src/tool/*.c)
 DAEMON_SOURCES = $(wildcard src/daemon/*.c)
 # What unit tests may reach of the two programs: all but their main().
@@ -58,6 +59,7 @@ FORMATTED = $(filter-out tests/golden/%,$(C_FILES))
 object = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
 LIB = $(BUILD)/libdeepsad.a
+STORE_LIB = $(BUILD)/libstore.a
 SERVER_LIB = $(BUILD)/libserver.a
 TESTED_LIB = $(BUILD)/libtested.a
 UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
@@ -71,23 +73,25 @@ all: build/deepsad build/deepsadd ## build the programs (build/deepsad, build/de
 build/deepsad build/deepsadd: build/%: build/release/%
 	@ln -sf release/$* $@
 programs: $(BUILD)/deepsad $(BUILD)/deepsadd
-$(BUILD)/deepsad: $(call object,$(TOOL_SOURCES)) $(LIB)
+$(BUILD)/deepsad: $(call object,$(TOOL_SOURCES)) $(STORE_LIB) $(LIB)
 	@$(LINK)
-$(BUILD)/deepsadd: $(call object,$(DAEMON_SOURCES)) $(SERVER_LIB) $(LIB)
+$(BUILD)/deepsadd: $(call object,$(DAEMON_SOURCES)) $(SERVER_LIB) $(STORE_LIB) $(LIB)
 	@$(LINK)
 $(LIB): $(call object,$(LIB_SOURCES))
+	@$(ARCHIVE)
+$(STORE_LIB): $(call object,$(STORE_SOURCES))
 	@$(ARCHIVE)
 $(SERVER_LIB): $(call object,$(SERVER_SOURCES))
 	@$(ARCHIVE)
 $(TESTED_LIB): $(call object,$(TESTED_SOURCES))
 	@$(ARCHIVE)
-$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(TESTED_LIB) $(SERVER_LIB) $(LIB)
+$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(TESTED_LIB) $(SERVER_LIB) $(STORE_LIB) $(LIB)
 	@$(LINK) -lcmocka
-$(BUILD)/smoke/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/smoke.o $(SERVER_LIB) $(LIB)
+$(BUILD)/smoke/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/smoke.o $(SERVER_LIB) $(STORE_LIB) $(LIB)
 	@$(LINK)
-$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(SERVER_LIB) $(LIB)
+$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(SERVER_LIB) $(STORE_LIB) $(LIB)
 	@$(LINK) -fsanitize=fuzzer
-$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(SERVER_LIB) $(LIB)
+$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(SERVER_LIB) $(STORE_LIB) $(LIB)
 	@$(LINK)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

@@ -10,14 +10,17 @@ BELOW = {  # folder: the folders it may include besides itself
     "nn": ["base"],
     "data": ["base", "nn"],
     "model": ["base", "nn", "data"],
+    "store": ["base"],
     "http": ["base"],
-    "api": ["base", "nn", "data", "model", "http"],
-    "tool": ["base", "nn", "data", "model"],
-    "daemon": ["base", "nn", "data", "model", "http", "api"],
+    "learn": ["base", "nn", "data", "model", "store"],
+    "api": ["base", "nn", "data", "model", "store", "http", "learn"],
+    "tool": ["base", "nn", "data", "model", "store"],
+    "daemon": ["base", "nn", "data", "model", "store", "http", "learn", "api"],
 }
 DOORS = {  # system header: where alone it may be included
     "cblas.h": r"src/nn/matrix\.c",
     "microhttpd.h": r"src/http/.*",
+    "sqlite3.h": r"src/store/sqlite.*",
     "yaml.h": r"src/base/.*",
     "zlib.h": r"src/data/.*",
 }

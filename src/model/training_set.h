@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rows that a model was trained on, kept with it in its file, so that a model
+ * directory is self-contained: the daemon retrains on them, and `deepsad reproduce`
+ * proves what came of them. Scoring never reads them.
+ *
+ * After `deepsad train` the unlabeled part is a bounded sample of the data (recipe
+ * setting `reservoir`: rows; 0 keeps nothing, labels neither). A retrained version keeps
+ * exactly what it was trained on.
+ */
+#ifndef MODEL_TRAINING_SET_H
+#define MODEL_TRAINING_SET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "deepsad.h"
+#include "model/safetensors.h"
+
+/* Plain value. Rows in this order: `base` unlabeled rows of the first training, `traffic`
+ * unlabeled rows kept since, then the labelled ones. */
+struct training_set {
+    size_t features;
+    size_t base, traffic, labels;
+    float *x;          /* (base + traffic + labels, features), raw; NaN = missing */
+    signed char *y;    /* (labels): +1, -1 */
+    uint32_t *ordinal; /* (labels): how many of the same class came before it; decides its
+                          fold, and stays whatever comes and goes */
+    char **ids;        /* (labels): the journal's label id; "" = came with the data set */
+    bool complete;     /* nothing was left out: training again gives the same model */
+};
+
+void training_set_done(struct training_set *set);
+int training_set_copy(struct training_set *out, const struct training_set *set,
+                      struct deepsad_error *error);
+
+/* What `deepsad train` keeps of its data: at most `unlabeled_max` unlabeled rows, drawn
+ * evenly and deterministically by the rows' hashes, kept in the order of the data set;
+ * all labelled ones. unlabeled_max = 0: empty. */
+int training_set_from_dataset(struct training_set *out,
+                              const struct deepsad_dataset *dataset, size_t unlabeled_max,
+                              struct deepsad_error *error);
+
+/* Of a model file; DEEPSAD_NOT_FOUND where the model keeps none. */
+int training_set_read(struct training_set *out, const char *path,
+                      struct deepsad_error *error);
+
+/* SHA-256 over the label ids and verdicts, and over the rows: for the manifest. */
+enum { TRAINING_SET_DIGEST = 65 };
+void training_set_digest(char text[static TRAINING_SET_DIGEST],
+                         const struct training_set *set);
+
+/* Tensors reservoir.* and the ids in __metadata__, for model_file.c. */
+int training_set_save(const struct training_set *set, struct safetensors_writer *writer,
+                      struct deepsad_error *error);
+int training_set_load(struct training_set *out, const struct safetensors *file,
+                      size_t features, struct deepsad_error *error);
+
+#endif
