@@ -47,6 +47,11 @@ struct component_ops {
     void (*score)(const struct component *component, float *raw, const float *z,
                   size_t rows, float *scratch);
 
+    /* The same by member k (below tasks()) alone; NULL where members are not trained
+     * without a fold of the rows. */
+    void (*member_score)(const struct component *component, size_t k, float *raw,
+                         const float *z, size_t rows, float *scratch);
+
     /* Gaussian latent entropy of z (rows, features), mean over the networks; NULL where
      * the kind has no latent space. */
     int (*entropy)(const struct component *component, double *entropy, const float *z,

@@ -43,6 +43,17 @@ static void ensemble_score(const struct component *component, float *raw, const 
     }
 }
 
+static void ensemble_member_score(const struct component *component, size_t k, float *raw,
+                                  const float *z, size_t rows, float *scratch)
+{
+    const struct ensemble_member *member =
+        &((const struct ensemble *)component)->members[k];
+    ensemble_member_raw(member, raw, z, rows, scratch);
+    for (size_t i = 0; i < rows; i++) {
+        raw[i] /= member->median;
+    }
+}
+
 static int ensemble_entropy(const struct component *component, double *entropy,
                             const float *z, size_t rows, struct deepsad_error *error)
 {
@@ -160,6 +171,7 @@ const struct component_ops ensemble_networks = {
     .finish = ensemble_finish,
     .scratch = ensemble_scratch,
     .score = ensemble_score,
+    .member_score = ensemble_member_score,
     .entropy = ensemble_entropy,
     .describe = ensemble_describe,
     .save = ensemble_save,
@@ -175,6 +187,7 @@ const struct component_ops ensemble_autoencoder = {
     .finish = ensemble_finish,
     .scratch = ensemble_scratch,
     .score = ensemble_score,
+    .member_score = ensemble_member_score,
     .describe = ensemble_describe,
     .save = ensemble_save,
     .free = ensemble_free,
