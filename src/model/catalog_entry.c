@@ -187,7 +187,8 @@ static int load_versions(struct catalog_entry *entry, const struct catalog_sourc
 static void apply_policy(struct catalog_entry *entry, const struct catalog_source *source)
 {
     struct deepsad_error fault = {0};
-    struct policy policy = {.alpha = MODEL_ALPHA_DEFAULT};
+    struct policy policy = {.alpha = MODEL_ALPHA_DEFAULT,
+                            .retraining.mode = POLICY_NEVER}; /* nobody chose */
     if (policy_read(&policy, source->directory, &fault) != DEEPSAD_OK) {
         policy = source->previous != NULL ? source->previous->policy : policy;
         note_fault(entry, &fault);
