@@ -259,6 +259,24 @@ int manifest_recalibrate(struct deepsad_model *model, const struct manifest_fact
     return replace(model, root, error);
 }
 
+int manifest_to_write(char **out, const struct deepsad_model *model,
+                      struct deepsad_error *error)
+{
+    *out = NULL;
+    json_t *root = parse(model, error);
+    if (root == NULL) {
+        return DEEPSAD_CORRUPT;
+    }
+    if (model->set == NULL && json_is_object(json_object_get(root, "reservoir"))) {
+        json_object_set_new(root, "reservoir", json_null());
+        *out = json_dumps(root, JSON_COMPACT);
+    } else {
+        *out = strdup(model->manifest);
+    }
+    json_decref(root);
+    return *out == NULL ? error_no_memory(error, "the manifest") : DEEPSAD_OK;
+}
+
 /* ---- Reading ---- */
 
 static int read_names(char ***out, const json_t *names, size_t features,
