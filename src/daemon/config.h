@@ -15,7 +15,8 @@
 struct config {
     struct {
         char *listen, *operations_listen;
-        size_t threads, connections, connections_per_ip, connection_memory;
+        size_t threads, blocking_threads;
+        size_t connections, connections_per_ip, connection_memory;
         double drain_time;
     } server;
     struct {
@@ -35,7 +36,7 @@ struct config {
     } log;
 };
 
-enum { CONFIG_SETTINGS_MAX = 32 };
+enum { CONFIG_SETTINGS_MAX = 48 };
 
 /* What the command line says: keys and values of settings, kept for reloads. */
 struct config_flag {

@@ -125,6 +125,7 @@ static int start_server(struct daemon *daemon, size_t index, const char *listen,
     struct server_options options = {
         .listen = listen,
         .threads = operations ? 1 : config->server.threads,
+        .blocking_threads = operations ? 0 : config->server.blocking_threads,
         .connections = operations ? 64 : config->server.connections,
         .connections_per_ip = operations ? 0 : config->server.connections_per_ip,
         .connection_memory = config->server.connection_memory,
