@@ -3,11 +3,16 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/simd.h"
 #include "model/ensemble_file.h"
 #include "model/ensemble_fit.h"
+#include "nn/folded_gradient.h"
 #include "nn/metrics.h"
+
+_Static_assert((int)COMPONENT_GRADIENT_ROWS == (int)FOLDED_GRADIENT_ROWS,
+               "gradients of components are those of their networks");
 
 /* ---- Scoring ---- */
 
@@ -39,6 +44,30 @@ static void ensemble_score(const struct component *component, float *raw, const 
         float factor = share / member->median;
         for (size_t i = 0; i < rows; i++) {
             raw[i] = (k == 0 ? 0 : raw[i]) + one[i] * factor;
+        }
+    }
+}
+
+static size_t ensemble_gradient_scratch(const struct component *component)
+{
+    const struct ensemble *ensemble = (const struct ensemble *)component;
+    return folded_gradient_scratch(ensemble->members[0].folded);
+}
+
+static void ensemble_gradient(const struct component *component, float *gradient,
+                              const float *z, float *scratch)
+{
+    const struct ensemble *ensemble = (const struct ensemble *)component;
+    float share = 1 / (float)ensemble->form.member_count;
+    memset(gradient, 0, ensemble->form.inputs * FOLDED_GRADIENT_ROWS * sizeof *gradient);
+    for (size_t k = 0; k < ensemble->form.member_count; k++) {
+        const struct ensemble_member *member = &ensemble->members[k];
+        float factor = share / member->median;
+        if (member->center != NULL) {
+            folded_distance_gradient(member->folded, member->center, gradient, factor, z,
+                                     scratch);
+        } else {
+            folded_reconstruction_gradient(member->folded, gradient, factor, z, scratch);
         }
     }
 }
@@ -160,6 +189,8 @@ const struct component_ops ensemble_networks = {
     .finish = ensemble_finish,
     .scratch = ensemble_scratch,
     .score = ensemble_score,
+    .gradient_scratch = ensemble_gradient_scratch,
+    .gradient = ensemble_gradient,
     .entropy = ensemble_entropy,
     .describe = ensemble_describe,
     .save = ensemble_save,
@@ -175,6 +206,8 @@ const struct component_ops ensemble_autoencoder = {
     .finish = ensemble_finish,
     .scratch = ensemble_scratch,
     .score = ensemble_score,
+    .gradient_scratch = ensemble_gradient_scratch,
+    .gradient = ensemble_gradient,
     .describe = ensemble_describe,
     .save = ensemble_save,
     .free = ensemble_free,
