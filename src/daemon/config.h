@@ -11,6 +11,7 @@
 #include "base/setting.h"
 #include "http/server.h"
 #include "model/registry.h"
+#include "store/store.h"
 
 struct config {
     struct {
@@ -27,6 +28,23 @@ struct config {
         char *directory;
     } state;
     struct {
+        size_t count, queue;
+        double age;
+    } samples;
+    struct {
+        double idempotency_age;
+    } labels;
+    struct {
+        double lease;
+        size_t pool;
+    } review;
+    struct {
+        double debounce;
+        size_t threads;
+        int priority;
+    } learning;
+    struct {
+        size_t labels, label_text, page;
         size_t body, rows, decoded, in_flight;
         double head_time, body_time, reply_time, idle_time;
     } limits;
@@ -67,5 +85,6 @@ void config_log_fixed(const struct config *running, const struct config *next);
 
 struct server_limits config_limits(const struct config *config);
 struct registry_options config_registry(const struct config *config);
+struct store_retention config_retention(const struct config *config);
 
 #endif
