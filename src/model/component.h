@@ -49,13 +49,19 @@ struct component_ops {
     void (*score)(const struct component *component, float *raw, const float *z,
                   size_t rows, float *scratch);
 
+    /* The same by member k (below tasks()) alone; NULL where members are not trained
+     * without a fold of the rows. */
+    void (*member_score)(const struct component *component, size_t k, float *raw,
+                         const float *z, size_t rows, float *scratch);
+
     /* For explanations one of two, the other is NULL. gradient (features,
-     * COMPONENT_GRADIENT_ROWS), 64-byte aligned: of raw at the rows z
-     * (COMPONENT_GRADIENT_ROWS, features); scratch as above, gradient_scratch() floats.
+     * COMPONENT_GRADIENT_ROWS) of raw (COMPONENT_GRADIENT_ROWS), both 64-byte aligned, at
+     * the rows z (COMPONENT_GRADIENT_ROWS, features), perhaps not finite; scratch as
+     * above, of gradient_scratch() floats.
      * shares (features) >= 0: what each feature has in the raw score of one row z. */
     size_t (*gradient_scratch)(const struct component *component);
-    void (*gradient)(const struct component *component, float *gradient, const float *z,
-                     float *scratch);
+    void (*gradient)(const struct component *component, float *gradient, float *raw,
+                     const float *z, float *scratch);
     void (*shares)(const struct component *component, float *shares, const float *z);
 
     /* Gaussian latent entropy of z (rows, features), mean over the networks; NULL where

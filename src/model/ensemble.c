@@ -48,6 +48,17 @@ static void ensemble_score(const struct component *component, float *raw, const 
     }
 }
 
+static void ensemble_member_score(const struct component *component, size_t k, float *raw,
+                                  const float *z, size_t rows, float *scratch)
+{
+    const struct ensemble_member *member =
+        &((const struct ensemble *)component)->members[k];
+    ensemble_member_raw(member, raw, z, rows, scratch);
+    for (size_t i = 0; i < rows; i++) {
+        raw[i] /= member->median;
+    }
+}
+
 static size_t ensemble_gradient_scratch(const struct component *component)
 {
     const struct ensemble *ensemble = (const struct ensemble *)component;
@@ -55,19 +66,22 @@ static size_t ensemble_gradient_scratch(const struct component *component)
 }
 
 static void ensemble_gradient(const struct component *component, float *gradient,
-                              const float *z, float *scratch)
+                              float *raw, const float *z, float *scratch)
 {
     const struct ensemble *ensemble = (const struct ensemble *)component;
+    const struct folded_gradient out = {raw, gradient};
+    size_t floats = ensemble->form.inputs * FOLDED_GRADIENT_ROWS;
     float share = 1 / (float)ensemble->form.member_count;
-    memset(gradient, 0, ensemble->form.inputs * FOLDED_GRADIENT_ROWS * sizeof *gradient);
+    memset(raw, 0, FOLDED_GRADIENT_ROWS * sizeof *raw);
+    memset(gradient, 0, floats * sizeof *gradient);
     for (size_t k = 0; k < ensemble->form.member_count; k++) {
         const struct ensemble_member *member = &ensemble->members[k];
         float factor = share / member->median;
         if (member->center != NULL) {
-            folded_distance_gradient(member->folded, member->center, gradient, factor, z,
+            folded_distance_gradient(member->folded, member->center, &out, factor, z,
                                      scratch);
         } else {
-            folded_reconstruction_gradient(member->folded, gradient, factor, z, scratch);
+            folded_reconstruction_gradient(member->folded, &out, factor, z, scratch);
         }
     }
 }
@@ -189,6 +203,7 @@ const struct component_ops ensemble_networks = {
     .finish = ensemble_finish,
     .scratch = ensemble_scratch,
     .score = ensemble_score,
+    .member_score = ensemble_member_score,
     .gradient_scratch = ensemble_gradient_scratch,
     .gradient = ensemble_gradient,
     .entropy = ensemble_entropy,
@@ -206,6 +221,7 @@ const struct component_ops ensemble_autoencoder = {
     .finish = ensemble_finish,
     .scratch = ensemble_scratch,
     .score = ensemble_score,
+    .member_score = ensemble_member_score,
     .gradient_scratch = ensemble_gradient_scratch,
     .gradient = ensemble_gradient,
     .describe = ensemble_describe,

@@ -155,47 +155,55 @@ static const lanes *backward(const struct pass *pass)
     return delta;
 }
 
-void folded_distance_gradient(const struct folded *folded, const float *center,
-                              float *gradient, float factor, const float *x,
-                              float *scratch)
+/* Makes deltas[0] the derivative of factor * |y - target|^2, whose values it adds: of row
+ * r the target starts at target + r * stride. */
+static void start_back(const struct pass *pass, float *value, const float *y,
+                       const float *target, size_t stride, float factor)
 {
-    struct pass pass;
-    lay_out(&pass, folded, scratch);
-    const float *y = forward(&pass, x);
-    const struct packed *last = &pass.layers[pass.layer_count - 1];
+    const struct packed *last = &pass->layers[pass->layer_count - 1];
+    lanes sum = {0};
     for (size_t o = 0; o < last->outputs; o++) {
+        lanes difference;
         for (size_t r = 0; r < ROWS; r++) {
-            pass.deltas[0][o][r] = 2 * factor * (y[r * last->padded + o] - center[o]);
+            difference[r] = y[r * last->padded + o] - target[r * stride + o];
         }
+        sum += difference * difference;
+        pass->deltas[0][o] = 2 * factor * difference;
     }
-    const lanes *delta = backward(&pass);
-    lanes *out = (lanes *)gradient;
-    for (size_t i = 0; i < folded_inputs(folded); i++) {
+    *(lanes *)value += factor * sum;
+}
+
+static void add_lanes(lanes *out, const lanes *delta, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
         out[i] += delta[i];
     }
 }
 
+void folded_distance_gradient(const struct folded *folded, const float *center,
+                              const struct folded_gradient *out, float factor,
+                              const float *x, float *scratch)
+{
+    struct pass pass;
+    lay_out(&pass, folded, scratch);
+    const float *y = forward(&pass, x);
+    start_back(&pass, out->value, y, center, 0, factor);
+    add_lanes((lanes *)out->gradient, backward(&pass), folded_inputs(folded));
+}
+
 /* By the outputs, and with the other sign by the inputs that they are compared with. */
-void folded_reconstruction_gradient(const struct folded *folded, float *gradient,
-                                    float factor, const float *x, float *scratch)
+void folded_reconstruction_gradient(const struct folded *folded,
+                                    const struct folded_gradient *out, float factor,
+                                    const float *x, float *scratch)
 {
     struct pass pass;
     lay_out(&pass, folded, scratch);
     size_t width = folded_inputs(folded);
-    float twice = 2 * factor / (float)width;
+    lanes *gradient = (lanes *)out->gradient;
     const float *y = forward(&pass, x);
-    const struct packed *last = &pass.layers[pass.layer_count - 1];
-    lanes *out = (lanes *)gradient;
+    start_back(&pass, out->value, y, x, width, factor / (float)width);
     for (size_t o = 0; o < width; o++) {
-        lanes difference;
-        for (size_t r = 0; r < ROWS; r++) {
-            difference[r] = twice * (y[r * last->padded + o] - x[r * width + o]);
-        }
-        pass.deltas[0][o] = difference;
-        out[o] -= difference;
+        gradient[o] -= pass.deltas[0][o];
     }
-    const lanes *delta = backward(&pass);
-    for (size_t i = 0; i < width; i++) {
-        out[i] += delta[i];
-    }
+    add_lanes(gradient, backward(&pass), width);
 }
