@@ -19,8 +19,6 @@
 #include "model/registry.h"
 #include "store/store.h"
 
-struct store; /* store/store.h */
-
 enum { APP_SERVERS = 2 }; /* the one for clients, the one for operations */
 
 struct app {
@@ -31,7 +29,6 @@ struct app {
     struct learner *learner;
     struct review *review;
     struct metrics *metrics;
-    struct store *store;                         /* NULL = none */
     struct server *_Atomic servers[APP_SERVERS]; /* NULL where there is none */
     atomic_size_t max_rows;                      /* of a request */
     atomic_size_t max_decoded;                   /* bytes of a request's rows as floats */

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/learning_view.h"
 
-#include <limits.h>
-#include <stdio.h>
-
 #include "api/values.h"
-#include "model/policy.h"
 
 /* ---- Labels ------------------------------------------------------------------------ */
 
@@ -92,29 +88,25 @@ static void add_status(json_t *model, struct learner *learner, const char *name,
                         known ? show_retraining(&status, by_itself) : json_null());
 }
 
-void learning_view_add(json_t *model, struct app *app, const char *name)
+static json_t *show_policy(const struct policy *policy)
 {
-    struct policy policy;
-    char directory[PATH_MAX];
-    bool by_itself = false;
-    if (model == NULL || app->models_directory == NULL) {
+    return json_pack("{ss ss}", "retraining", mode_name(policy->retraining.mode),
+                     "capture", capture_name(policy->capture));
+}
+
+void learning_view_add(json_t *model, const struct app *app,
+                       const struct catalog_entry *entry)
+{
+    if (model == NULL) {
         return;
     }
-    snprintf(directory, sizeof directory, "%s/%s", app->models_directory, name);
-    if (policy_read(&policy, directory, NULL) == DEEPSAD_OK) {
-        by_itself = policy.retraining.mode != POLICY_NEVER;
-        json_object_set_new(model, "policy",
-                            json_pack("{ss ss}", "retraining",
-                                      mode_name(policy.retraining.mode), "capture",
-                                      capture_name(policy.capture)));
-    } else {
-        json_object_set_new(model, "policy", json_null());
-    }
+    json_object_set_new(model, "policy", show_policy(&entry->policy));
     if (app->store != NULL) {
-        add_counts(model, app->store, name);
+        add_counts(model, app->store, entry->name);
     }
     if (app->learner != NULL) {
-        add_status(model, app->learner, name, by_itself);
+        add_status(model, app->learner, entry->name,
+                   entry->policy.retraining.mode != POLICY_NEVER);
     }
 }
 

@@ -155,7 +155,7 @@ void handle_models(void *closure, struct request *request, struct reply *reply)
     json_t *models = json_array();
     for (size_t i = 0; i < catalog->count; i++) {
         json_t *model = describe_entry(&catalog->entries[i]);
-        learning_view_add(model, app, catalog->entries[i].name);
+        learning_view_add(model, app, &catalog->entries[i]);
         json_array_append_new(models, model);
     }
     registry_release(app->registry, catalog);
@@ -183,7 +183,7 @@ void handle_model(void *closure, struct request *request, struct reply *reply)
     const struct catalog_entry *entry = models_find(catalog, request, reply);
     if (entry != NULL) {
         json_t *model = describe_model(entry);
-        learning_view_add(model, app, entry->name);
+        learning_view_add(model, app, entry);
         reply_json(request, reply, 200, model);
     }
     registry_release(app->registry, catalog);
