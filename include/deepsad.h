@@ -214,6 +214,15 @@ int deepsad_score(const struct deepsad_model *model, struct deepsad_workspace *w
                   float *scores, float *p_values, const float *x, size_t rows,
                   struct deepsad_error *error);
 
+/* What each feature of one row x (features) has in its score: base + the sum of
+ * contributions (features) = the score up to rounding, base being the score of the
+ * reference sample, the training medians. Integrated gradients from there to the row; the
+ * nearest-neighbour component has its exact shares. A missing value contributes 0. Always
+ * finite; costs a few dozen scorings. Fails only when out of memory. */
+int deepsad_explain(const struct deepsad_model *model,
+                    struct deepsad_workspace *workspace, float *base,
+                    float *contributions, const float *x, struct deepsad_error *error);
+
 /* ---- Evaluation ---------------------------------------------------------------------
  */
 

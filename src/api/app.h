@@ -16,11 +16,14 @@
 #include "http/server.h"
 #include "model/registry.h"
 
+struct store; /* store/store.h */
+
 enum { APP_SERVERS = 2 }; /* the one for clients, the one for operations */
 
 struct app {
     struct registry *registry;
     struct metrics *metrics;
+    struct store *store;                         /* NULL = none */
     struct server *_Atomic servers[APP_SERVERS]; /* NULL where there is none */
     atomic_size_t max_rows;                      /* of a request */
     atomic_size_t max_decoded;                   /* bytes of a request's rows as floats */

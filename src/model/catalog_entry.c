@@ -14,7 +14,6 @@
 #include "base/clock.h"
 #include "model/model.h"
 #include "model/model_file.h"
-#include "model/policy.h"
 #include "model/version.h"
 
 void catalog_entry_done(struct catalog_entry *entry)
@@ -188,14 +187,13 @@ static int load_versions(struct catalog_entry *entry, const struct catalog_sourc
 static void apply_policy(struct catalog_entry *entry, const struct catalog_source *source)
 {
     struct deepsad_error fault = {0};
-    struct policy policy;
-    if (policy_read(&policy, source->directory, &fault) == DEEPSAD_OK) {
-        entry->alpha = policy.alpha;
-    } else {
-        entry->alpha =
-            source->previous != NULL ? source->previous->alpha : MODEL_ALPHA_DEFAULT;
+    struct policy policy = {.alpha = MODEL_ALPHA_DEFAULT};
+    if (policy_read(&policy, source->directory, &fault) != DEEPSAD_OK) {
+        policy = source->previous != NULL ? source->previous->policy : policy;
         note_fault(entry, &fault);
     }
+    entry->policy = policy;
+    entry->alpha = policy.alpha;
     if (entry->version_count > 0) {
         entry->reachable = deepsad_model_threshold(entry->versions[0].model, entry->alpha,
                                                    &entry->threshold);

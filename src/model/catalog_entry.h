@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "deepsad.h"
+#include "model/policy.h"
 
 /* Which file a version was loaded from; the same in all = unchanged. */
 struct catalog_file {
@@ -34,7 +35,8 @@ struct catalog_version {
 /* One directory MODELS/NAME. */
 struct catalog_entry {
     char *name;
-    double alpha;         /* from model.yaml, else the default */
+    struct policy policy; /* from model.yaml, else the defaults */
+    double alpha;         /* the policy's */
     float threshold;      /* of the live version at alpha; valid if */
     bool reachable;       /* alpha can be reached */
     size_t version_count; /* loaded versions, newest first; the first is live */

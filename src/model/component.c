@@ -43,6 +43,19 @@ void component_add_normalised(const struct component *component, float *sum,
     }
 }
 
+double component_mean_slope(const struct component *component, float a, float b)
+{
+    const struct normaliser *normaliser = &component->normaliser;
+    double spread = fmax(normaliser->q90 - normaliser->q50, spread_min);
+    double from = (double)component_clamp(a), to = (double)component_clamp(b);
+    double low = fmax(fmin(from, to), raw_min);
+    if (from == to) {
+        return from > raw_min ? 1 / (from * spread) : 0;
+    }
+    double high = fmax(fmax(from, to), raw_min);
+    return log1p((high - low) / low) / (fabs(to - from) * spread);
+}
+
 int component_fit_normaliser(struct component *component, const float *raw, size_t count,
                              struct deepsad_error *error)
 {

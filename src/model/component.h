@@ -21,6 +21,8 @@
 
 /* Rows are scored in blocks of at most this many. */
 enum { COMPONENT_BLOCK = 256 };
+/* Gradients are taken at so many rows. */
+enum { COMPONENT_GRADIENT_ROWS = 16 };
 
 struct component;
 
@@ -46,6 +48,21 @@ struct component_ops {
     size_t (*scratch)(const struct component *component);
     void (*score)(const struct component *component, float *raw, const float *z,
                   size_t rows, float *scratch);
+
+    /* The same by member k (below tasks()) alone; NULL where members are not trained
+     * without a fold of the rows. */
+    void (*member_score)(const struct component *component, size_t k, float *raw,
+                         const float *z, size_t rows, float *scratch);
+
+    /* For explanations one of two, the other is NULL. gradient (features,
+     * COMPONENT_GRADIENT_ROWS) of raw (COMPONENT_GRADIENT_ROWS), both 64-byte aligned, at
+     * the rows z (COMPONENT_GRADIENT_ROWS, features), perhaps not finite; scratch as
+     * above, of gradient_scratch() floats.
+     * shares (features) >= 0: what each feature has in the raw score of one row z. */
+    size_t (*gradient_scratch)(const struct component *component);
+    void (*gradient)(const struct component *component, float *gradient, float *raw,
+                     const float *z, float *scratch);
+    void (*shares)(const struct component *component, float *shares, const float *z);
 
     /* Gaussian latent entropy of z (rows, features), mean over the networks; NULL where
      * the kind has no latent space. */
@@ -81,6 +98,10 @@ void component_free(struct component *component);
 /* The weighted, normalised scores of raw (rows), added to sum (rows). */
 void component_add_normalised(const struct component *component, float *sum,
                               const float *raw, size_t rows);
+
+/* (v(b) - v(a)) / (b - a) for raw scores a and b, v without the weight; where they are
+ * equal, the derivative. */
+double component_mean_slope(const struct component *component, float a, float b);
 
 /* Sets the normaliser from the raw scores of the reference rows; count may be 0. */
 int component_fit_normaliser(struct component *component, const float *raw, size_t count,

@@ -3,11 +3,16 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/simd.h"
 #include "model/ensemble_file.h"
 #include "model/ensemble_fit.h"
+#include "nn/folded_gradient.h"
 #include "nn/metrics.h"
+
+_Static_assert((int)COMPONENT_GRADIENT_ROWS == (int)FOLDED_GRADIENT_ROWS,
+               "gradients of components are those of their networks");
 
 /* ---- Scoring ---- */
 
@@ -39,6 +44,44 @@ static void ensemble_score(const struct component *component, float *raw, const 
         float factor = share / member->median;
         for (size_t i = 0; i < rows; i++) {
             raw[i] = (k == 0 ? 0 : raw[i]) + one[i] * factor;
+        }
+    }
+}
+
+static void ensemble_member_score(const struct component *component, size_t k, float *raw,
+                                  const float *z, size_t rows, float *scratch)
+{
+    const struct ensemble_member *member =
+        &((const struct ensemble *)component)->members[k];
+    ensemble_member_raw(member, raw, z, rows, scratch);
+    for (size_t i = 0; i < rows; i++) {
+        raw[i] /= member->median;
+    }
+}
+
+static size_t ensemble_gradient_scratch(const struct component *component)
+{
+    const struct ensemble *ensemble = (const struct ensemble *)component;
+    return folded_gradient_scratch(ensemble->members[0].folded);
+}
+
+static void ensemble_gradient(const struct component *component, float *gradient,
+                              float *raw, const float *z, float *scratch)
+{
+    const struct ensemble *ensemble = (const struct ensemble *)component;
+    const struct folded_gradient out = {raw, gradient};
+    size_t floats = ensemble->form.inputs * FOLDED_GRADIENT_ROWS;
+    float share = 1 / (float)ensemble->form.member_count;
+    memset(raw, 0, FOLDED_GRADIENT_ROWS * sizeof *raw);
+    memset(gradient, 0, floats * sizeof *gradient);
+    for (size_t k = 0; k < ensemble->form.member_count; k++) {
+        const struct ensemble_member *member = &ensemble->members[k];
+        float factor = share / member->median;
+        if (member->center != NULL) {
+            folded_distance_gradient(member->folded, member->center, &out, factor, z,
+                                     scratch);
+        } else {
+            folded_reconstruction_gradient(member->folded, &out, factor, z, scratch);
         }
     }
 }
@@ -160,6 +203,9 @@ const struct component_ops ensemble_networks = {
     .finish = ensemble_finish,
     .scratch = ensemble_scratch,
     .score = ensemble_score,
+    .member_score = ensemble_member_score,
+    .gradient_scratch = ensemble_gradient_scratch,
+    .gradient = ensemble_gradient,
     .entropy = ensemble_entropy,
     .describe = ensemble_describe,
     .save = ensemble_save,
@@ -175,6 +221,9 @@ const struct component_ops ensemble_autoencoder = {
     .finish = ensemble_finish,
     .scratch = ensemble_scratch,
     .score = ensemble_score,
+    .member_score = ensemble_member_score,
+    .gradient_scratch = ensemble_gradient_scratch,
+    .gradient = ensemble_gradient,
     .describe = ensemble_describe,
     .save = ensemble_save,
     .free = ensemble_free,

@@ -9,105 +9,11 @@
 #include "model/digest.h"
 #include "model/ensemble.h"
 #include "model/evaluate.h"
+#include "model/fit_calibration.h"
 #include "model/insurance.h"
 #include "model/manifest.h"
 #include "nn/matrix.h"
 #include "nn/metrics.h"
-
-/* ---- Calibration ---- */
-
-static int fit_normalisers(struct deepsad_model *model, const struct training *training,
-                           float *const raw[MODEL_COMPONENTS_MAX],
-                           struct deepsad_error *error)
-{
-    float *references = malloc((training->references + 1) * sizeof *references);
-    if (references == NULL) {
-        return error_no_memory(error, "normalisers");
-    }
-    int status = DEEPSAD_OK;
-    for (size_t j = 0; j < model->component_count && status == DEEPSAD_OK; j++) {
-        size_t count = 0;
-        for (size_t i = 0; i < training->references; i++) {
-            if (training_calibrates(training, i)) {
-                references[count++] = raw[j][i];
-            }
-        }
-        status = component_fit_normaliser(model->components[j], references, count, error);
-    }
-    free(references);
-    return status;
-}
-
-/* What calibrates, out of all rows: scores and weights of the rows that may, and their
- * first part, the reference rows among them. */
-struct points {
-    size_t count, references;
-    float *scores, *weights; /* (count) */
-};
-
-static int collect_points(struct points *points, const struct training *training,
-                          const float *scores, struct deepsad_error *error)
-{
-    points->scores = malloc((training->rows + 1) * sizeof *points->scores);
-    points->weights = malloc((training->rows + 1) * sizeof *points->weights);
-    if (points->scores == NULL || points->weights == NULL) {
-        return error_no_memory(error, "calibration");
-    }
-    for (size_t i = 0; i < training->rows; i++) {
-        if (training_calibrates(training, i)) {
-            points->weights[points->count] = 1;
-            points->scores[points->count++] = scores[i];
-            points->references += i < training->references;
-        }
-    }
-    return DEEPSAD_OK;
-}
-
-static int weigh_points(struct points *points, const struct training *training,
-                        const float *scores, struct deepsad_error *error)
-{
-    struct calibration_labels labels = {
-        .scores = scores + training->unlabeled,
-        .labels = training->labels + training->unlabeled,
-        .count = training->normals + training->anomalies,
-    };
-    int status = calibration_weigh(points->weights, points->scores, points->references,
-                                   &labels, training->plan->contamination, error);
-    size_t count = 0; /* what is known to be normal counts in full */
-    for (size_t i = 0; i < training->rows && status == DEEPSAD_OK; i++) {
-        if (training_calibrates(training, i)) {
-            points->weights[count] = training->labels[i] > 0 ? 1 : points->weights[count];
-            count++;
-        }
-    }
-    return status;
-}
-
-int fit_calibrate(struct deepsad_model *model, float *scores, double *weight,
-                  const struct training *training, float *const raw[MODEL_COMPONENTS_MAX],
-                  struct deepsad_error *error)
-{
-    struct points points = {0};
-    int status = fit_normalisers(model, training, raw, error);
-    if (status == DEEPSAD_OK) {
-        model_blend(model, scores, raw, training->rows);
-        status = collect_points(&points, training, scores, error);
-    }
-    if (status == DEEPSAD_OK) {
-        status = weigh_points(&points, training, scores, error);
-    }
-    if (status == DEEPSAD_OK) {
-        status = calibration_make(&model->calibration, points.scores, points.weights,
-                                  points.count, error);
-    }
-    *weight = 0;
-    for (size_t i = 0; i < points.count; i++) {
-        *weight += (double)points.weights[i];
-    }
-    free(points.scores);
-    free(points.weights);
-    return status;
-}
 
 /* ---- Tasks ---- */
 
@@ -290,9 +196,10 @@ static int measure_entropies(double entropy[static 3], const struct deepsad_mode
 
 /* From fitted components to a model that can be published. */
 static int complete(struct deepsad_model *model, const struct training *training,
-                    const struct deepsad_dataset *dataset, struct manifest_facts *facts,
+                    const struct fit_input *input, struct manifest_facts *facts,
                     struct deepsad_error *error)
 {
+    const struct deepsad_dataset *dataset = input->dataset;
     float *raw[MODEL_COMPONENTS_MAX] = {0};
     float *memory = calloc((model->component_count + 1) * training->rows, sizeof *memory);
     int status = memory == NULL ? error_no_memory(error, "calibration") : DEEPSAD_OK;
@@ -300,6 +207,9 @@ static int complete(struct deepsad_model *model, const struct training *training
         struct component *component = model->components[j];
         raw[j] = memory + (j + 1) * training->rows;
         status = component->ops->finish(component, training, raw[j], error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = fit_normalisers(model, training, raw, error);
     }
     if (status == DEEPSAD_OK) {
         status = fit_calibrate(model, memory, &facts->weight, training, raw, error);
@@ -310,6 +220,9 @@ static int complete(struct deepsad_model *model, const struct training *training
     free(memory);
     if (status == DEEPSAD_OK) {
         status = measure_entropies(facts->entropy, model, dataset, error);
+    }
+    if (status == DEEPSAD_OK && input->set != NULL) {
+        status = model_hold_set(model, input->set, error);
     }
     if (status == DEEPSAD_OK) {
         char digest[DIGEST_TEXT_SIZE];
@@ -323,8 +236,7 @@ static int complete(struct deepsad_model *model, const struct training *training
 }
 
 static int train(struct deepsad_model *model, struct training *training,
-                 const struct deepsad_dataset *dataset,
-                 const struct deepsad_recipe *recipe,
+                 const struct fit_input *input, const struct deepsad_recipe *recipe,
                  const struct deepsad_train_options *options, struct deepsad_error *error)
 {
     int status = add_components(model, training->plan, error);
@@ -336,13 +248,15 @@ static int train(struct deepsad_model *model, struct training *training,
     if (training->monitor == NULL) {
         return error_no_memory(error, "training");
     }
-    struct manifest_facts facts = {
-        .recipe = recipe, .training = training, .parent = options->parent};
+    struct manifest_facts facts = {.recipe = recipe,
+                                   .training = training,
+                                   .parent = options->parent,
+                                   .scaler_kept = input->scaler != NULL};
     status = fit_components(model, training, options->threads, error);
     if (status == DEEPSAD_OK) {
         struct monitor_phase phase;
         monitor_phase_start(&phase, training->monitor, "calibrate", 0, 1, 1);
-        status = complete(model, training, dataset, &facts, error);
+        status = complete(model, training, input, &facts, error);
         monitor_phase_end(&phase);
     }
     if (status == DEEPSAD_OK && monitor_cancelled(training->monitor)) {
@@ -352,11 +266,12 @@ static int train(struct deepsad_model *model, struct training *training,
     return status;
 }
 
-static int start_model(struct deepsad_model **out, const struct deepsad_dataset *dataset,
+static int start_model(struct deepsad_model **out, const struct fit_input *input,
                        const struct plan *plan, struct deepsad_error *error)
 {
+    const struct deepsad_dataset *dataset = input->dataset;
     struct deepsad_model *model;
-    int status = model_new(&model, dataset->features, dataset->names, error);
+    int status = model_new(&model, dataset->features, input->names, error);
     if (status == DEEPSAD_OK) {
         model->channels = dataset->channels;
         model->height = dataset->height;
@@ -368,32 +283,31 @@ static int start_model(struct deepsad_model **out, const struct deepsad_dataset 
     return status;
 }
 
-int deepsad_train(struct deepsad_model **out, const struct deepsad_dataset *dataset,
-                  const struct deepsad_recipe *recipe,
-                  const struct deepsad_train_options *options,
-                  struct deepsad_error *error)
+int fit_train(struct deepsad_model **out, const struct fit_input *input,
+              const struct deepsad_recipe *recipe,
+              const struct deepsad_train_options *options, struct deepsad_error *error)
 {
-    static const struct deepsad_train_options defaults = {0};
     struct plan_facts facts;
     struct plan plan;
     struct deepsad_model *model = NULL;
     struct training training = {0};
+    struct training_source source = {
+        .dataset = input->dataset, .ordinals = input->ordinals, .scaler = input->scaler};
     int status = matrix_blas_init(error);
     if (status == DEEPSAD_OK) {
-        status = training_facts(&facts, dataset, error);
+        status = training_facts(&facts, input->dataset, error);
     }
     if (status == DEEPSAD_OK) {
         status = plan_make(&plan, recipe, &facts, error);
     }
     if (status == DEEPSAD_OK) {
-        status = start_model(&model, dataset, &plan, error);
+        status = start_model(&model, input, &plan, error);
     }
     if (status == DEEPSAD_OK) {
-        status = training_prepare(&training, &model->scaler, dataset, &plan, error);
+        status = training_prepare(&training, &model->scaler, &source, &plan, error);
     }
     if (status == DEEPSAD_OK) {
-        status = train(model, &training, dataset, recipe,
-                       options != NULL ? options : &defaults, error);
+        status = train(model, &training, input, recipe, options, error);
         training_done(&training);
     }
     if (status != DEEPSAD_OK) {
@@ -402,4 +316,25 @@ int deepsad_train(struct deepsad_model **out, const struct deepsad_dataset *data
     }
     *out = model;
     return DEEPSAD_OK;
+}
+
+int deepsad_train(struct deepsad_model **out, const struct deepsad_dataset *dataset,
+                  const struct deepsad_recipe *recipe,
+                  const struct deepsad_train_options *options,
+                  struct deepsad_error *error)
+{
+    static const struct deepsad_train_options defaults = {0};
+    struct training_set set = {0};
+    struct fit_input input = {.dataset = dataset, .names = dataset->names};
+    if (recipe->reservoir > 0) {
+        int status = training_set_from_dataset(&set, dataset, recipe->reservoir, error);
+        if (status != DEEPSAD_OK) {
+            return status;
+        }
+        input.set = &set;
+    }
+    int status =
+        fit_train(out, &input, recipe, options != NULL ? options : &defaults, error);
+    training_set_done(&set);
+    return status;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Training of a whole model: deepsad_train() of deepsad.h. Prepare the rows, fit the
- * components' tasks in parallel, normalise, blend, calibrate, write the manifest. What
- * the threads do does not depend on their number or order.
+ * Training of a whole model: prepare the rows, fit the components' tasks in parallel,
+ * normalise, blend, calibrate, write the manifest. What the threads do does not depend on
+ * their number or order. deepsad_train() of deepsad.h and retrain() are its two callers.
  */
 #ifndef MODEL_FIT_H
 #define MODEL_FIT_H
@@ -10,11 +10,18 @@
 #include "model/model.h"
 #include "model/training.h"
 
-/* Sets the components' normalisers and the model's calibration from the components' raw
- * scores of the training rows (as their `finish` gives them); scores (rows): blended.
- * *weight: sum of the calibration weights. */
-int fit_calibrate(struct deepsad_model *model, float *scores, double *weight,
-                  const struct training *training, float *const raw[MODEL_COMPONENTS_MAX],
-                  struct deepsad_error *error);
+/* What a model is trained on. */
+struct fit_input {
+    const struct deepsad_dataset *dataset;
+    char *const *names;          /* (features), or NULL */
+    const uint32_t *ordinals;    /* (rows) of labelled rows; NULL = as they stand */
+    const struct scaler *scaler; /* to be kept; NULL = fitted on the rows */
+    struct training_set *set;    /* to be kept with the model, taken over once it is
+                                    trained; NULL = none */
+};
+
+int fit_train(struct deepsad_model **out, const struct fit_input *input,
+              const struct deepsad_recipe *recipe,
+              const struct deepsad_train_options *options, struct deepsad_error *error);
 
 #endif

@@ -40,7 +40,7 @@ uint64_t fold_hash(const float *row, size_t features)
 static uint64_t row_hash(const struct fold_rows *rows, size_t i, bool with_index)
 {
     uint64_t hash = fold_hash(rows->x + rows->order[i] * rows->features, rows->features);
-    return with_index ? mix(hash ^ mix(rows->order[i] + 1)) : hash;
+    return with_index ? mix(hash ^ mix(i + 1)) : hash;
 }
 
 static bool balanced(const size_t *counts, size_t members, size_t rows)
@@ -73,18 +73,24 @@ static void assign_unlabeled(unsigned char *of, const struct fold_rows *rows,
     }
 }
 
+/* Round-robin. first: of the class among the labels. */
+static void assign_labels(unsigned char *of, const struct fold_rows *rows, size_t first,
+                          size_t count, size_t members)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t ordinal = rows->ordinals != NULL ? rows->ordinals[first + i] : i;
+        of[rows->unlabeled + first + i] = (unsigned char)(ordinal % members);
+    }
+}
+
 static void assign_members(struct folds *folds, const struct fold_rows *rows,
                            size_t members)
 {
+    size_t least = rows->anomalies_min > 0 ? rows->anomalies_min : FOLD_ANOMALIES_MIN;
     assign_unlabeled(folds->of, rows, members);
-    unsigned char *normals = folds->of + rows->unlabeled;
-    for (size_t i = 0; i < rows->normals; i++) {
-        normals[i] = (unsigned char)(i % members);
-    }
-    unsigned char *anomalies = normals + rows->normals;
-    bool fold_anomalies = rows->anomalies >= FOLD_ANOMALIES_MIN;
-    for (size_t i = 0; i < rows->anomalies; i++) {
-        anomalies[i] = (unsigned char)(fold_anomalies ? i % members : (size_t)FOLD_NONE);
+    assign_labels(folds->of, rows, 0, rows->normals, members);
+    if (rows->anomalies >= least) {
+        assign_labels(folds->of, rows, rows->normals, rows->anomalies, members);
     }
 }
 

@@ -2,7 +2,8 @@
 /*
  * Folds: which member of an ensemble is trained without which row, so that each row has a
  * score by a member that never saw it. A row's fold depends on its content only, so it
- * stays the same over retrainings and reorderings.
+ * stays the same over retrainings and reorderings; a label's depends on how many of its
+ * class came before it, which whoever keeps labels keeps too.
  */
 #ifndef MODEL_FOLD_H
 #define MODEL_FOLD_H
@@ -35,7 +36,10 @@ struct fold_rows {
     size_t features;
     /* in this order: */
     size_t unlabeled, normals, anomalies;
-    size_t references; /* the first so many rows are drawn from for calibration */
+    size_t references;        /* the first so many rows are drawn from for calibration */
+    const uint32_t *ordinals; /* (normals + anomalies): how many of the same class came
+                                 before each; NULL = in the order they stand */
+    size_t anomalies_min;     /* fewer are not folded; 0 = FOLD_ANOMALIES_MIN */
 };
 
 enum {
@@ -49,8 +53,8 @@ uint64_t fold_hash(const float *row, size_t features);
 
 /* members > 1: unlabeled rows by hash (mixed with the row's index where contents repeat
  * so much that a fold would get less than 1/(2 members) or more than 2/members of the
- * rows), labels round-robin within their class. members = 1: the share `held_out` of the
- * reference rows by hash. members = 0: no folds. */
+ * rows), labels round-robin within their class, by their ordinals. members = 1: the share
+ * `held_out` of the reference rows by hash. members = 0: no folds. */
 int folds_make(struct folds *out, const struct fold_rows *rows, size_t members,
                double held_out, struct deepsad_error *error);
 void folds_done(struct folds *folds);

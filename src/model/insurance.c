@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "nn/neighbours.h"
+#include "nn/neighbours_shares.h"
 
 struct insurance {
     struct component component;
@@ -101,6 +102,12 @@ static void insurance_score(const struct component *component, float *raw, const
 {
     (void)scratch;
     neighbours_score(((const struct insurance *)component)->neighbours, raw, z, rows);
+}
+
+static void insurance_shares(const struct component *component, float *shares,
+                             const float *z)
+{
+    neighbours_shares(((const struct insurance *)component)->neighbours, shares, z);
 }
 
 static size_t total_features(const struct neighbours *neighbours)
@@ -251,6 +258,8 @@ const struct component_ops insurance_ops = {
     .finish = insurance_finish,
     .scratch = insurance_scratch,
     .score = insurance_score,
+    .gradient_scratch = insurance_scratch,
+    .shares = insurance_shares,
     .describe = insurance_describe,
     .save = insurance_save,
     .free = insurance_free,

@@ -75,7 +75,19 @@ static json_t *describe_recipe(const struct deepsad_recipe *recipe)
     return object;
 }
 
-static json_t *describe_lineage(const struct manifest_facts *facts)
+/* The labels' ids and verdicts are in the file, beside the rows. */
+static json_t *describe_labels(const struct training_set *set)
+{
+    char digest[TRAINING_SET_DIGEST];
+    if (set == NULL) {
+        return json_null();
+    }
+    training_set_labels_digest(digest, set);
+    return json_pack("{s:I, s:s}", "count", (json_int_t)set->labels, "sha256", digest);
+}
+
+static json_t *describe_lineage(const struct manifest_facts *facts,
+                                const struct training_set *set)
 {
     const struct training *training = facts->training;
     char now[CLOCK_RFC3339_SIZE];
@@ -84,10 +96,25 @@ static json_t *describe_lineage(const struct manifest_facts *facts)
         "{s:I, s:I, s:I, s:I, s:s}", "rows", (json_int_t)training->rows, "unlabeled",
         (json_int_t)training->unlabeled, "normal", (json_int_t)training->normals,
         "anomalous", (json_int_t)training->anomalies, "sha256", facts->data_digest);
-    return json_pack("{s:s?, s:I, s:s, s:s, s:s, s:o, s:o}", "parent", facts->parent,
-                     "seed", (json_int_t)training->seed, "created_at", now, "software",
-                     "deepsad " DEEPSAD_VERSION, "blas", matrix_blas_description(),
-                     "seconds", number(facts->seconds), "data", data);
+    return json_pack("{s:s?, s:I, s:s, s:s, s:s, s:o, s:b, s:o, s:o}", "parent",
+                     facts->parent, "seed", (json_int_t)training->seed, "created_at", now,
+                     "software", "deepsad " DEEPSAD_VERSION, "blas",
+                     matrix_blas_description(), "seconds", number(facts->seconds),
+                     "scaler_kept", facts->scaler_kept, "data", data, "labels",
+                     describe_labels(set));
+}
+
+/* The training rows that the model's file holds. */
+static json_t *describe_reservoir(const struct training_set *set)
+{
+    char digest[TRAINING_SET_DIGEST];
+    if (set == NULL) {
+        return json_null();
+    }
+    training_set_digest(digest, set);
+    return json_pack(
+        "{s:I, s:I, s:b, s:s}", "rows", (json_int_t)(set->base + set->traffic), "labels",
+        (json_int_t)set->labels, "complete", set->complete, "sha256", digest);
 }
 
 static json_t *describe_calibration(const struct deepsad_model *model,
@@ -151,17 +178,9 @@ static json_t *describe_warnings(const struct deepsad_model *model,
     return warnings;
 }
 
-int manifest_make(struct deepsad_model *model, const struct manifest_facts *facts,
-                  struct deepsad_error *error)
+/* Takes over the reference to `root`, which may be NULL. */
+static int replace(struct deepsad_model *model, json_t *root, struct deepsad_error *error)
 {
-    json_t *root =
-        json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "input",
-                  describe_input(model), "scaler", scaler_names[model->scaler.kind],
-                  "score", model->raw ? score_raw : score_normalised, "components",
-                  describe_components(model), "recipe", describe_recipe(facts->recipe),
-                  "lineage", describe_lineage(facts), "calibration",
-                  describe_calibration(model, facts), "measures",
-                  describe_measures(facts), "warnings", describe_warnings(model, facts));
     char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
     json_decref(root);
     if (text == NULL) {
@@ -170,6 +189,73 @@ int manifest_make(struct deepsad_model *model, const struct manifest_facts *fact
     free(model->manifest);
     model->manifest = text;
     return DEEPSAD_OK;
+}
+
+int manifest_make(struct deepsad_model *model, const struct manifest_facts *facts,
+                  struct deepsad_error *error)
+{
+    json_t *root = json_pack(
+        "{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "input",
+        describe_input(model), "scaler", scaler_names[model->scaler.kind], "score",
+        model->raw ? score_raw : score_normalised, "components",
+        describe_components(model), "recipe", describe_recipe(facts->recipe), "lineage",
+        describe_lineage(facts, model->set), "reservoir", describe_reservoir(model->set),
+        "calibration", describe_calibration(model, facts), "measures",
+        describe_measures(facts), "warnings", describe_warnings(model, facts));
+    return replace(model, root, error);
+}
+
+/* ---- Changing ---- */
+
+static json_t *parse(const struct deepsad_model *model, struct deepsad_error *error)
+{
+    json_error_t fault;
+    json_t *root = json_loads(model->manifest, JSON_REJECT_DUPLICATES, &fault);
+    if (!json_is_object(root)) {
+        error_set(error, DEEPSAD_CORRUPT, "manifest, line %d, column %d: %s", fault.line,
+                  fault.column, fault.text);
+        json_decref(root);
+        return NULL;
+    }
+    return root;
+}
+
+int manifest_set(struct deepsad_model *model, const char *key, json_t *value,
+                 struct deepsad_error *error)
+{
+    json_t *root = parse(model, error);
+    if (root == NULL) {
+        json_decref(value);
+        return DEEPSAD_CORRUPT;
+    }
+    if (json_object_set_new(root, key, value) != 0) {
+        json_decref(root);
+        return error_no_memory(error, "the manifest");
+    }
+    return replace(model, root, error);
+}
+
+int manifest_recalibrate(struct deepsad_model *model, const struct manifest_facts *facts,
+                         unsigned parent, struct deepsad_error *error)
+{
+    json_t *root = parse(model, error);
+    if (root == NULL) {
+        return DEEPSAD_CORRUPT;
+    }
+    char now[CLOCK_RFC3339_SIZE];
+    clock_format_rfc3339(now, clock_realtime_ms());
+    json_t *lineage = json_object_get(root, "lineage");
+    int failed =
+        json_object_set_new(root, "calibration", describe_calibration(model, facts)) |
+        json_object_set_new(root, "warnings", describe_warnings(model, facts)) |
+        json_object_set_new(root, "reservoir", describe_reservoir(model->set)) |
+        json_object_set_new(root, "recalibrated_from", json_sprintf("%u", parent)) |
+        json_object_set_new(lineage, "created_at", json_string(now));
+    if (failed != 0) {
+        json_decref(root);
+        return error_no_memory(error, "the manifest");
+    }
+    return replace(model, root, error);
 }
 
 /* ---- Reading ---- */

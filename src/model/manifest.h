@@ -20,6 +20,7 @@ struct manifest_facts {
     const struct deepsad_recipe *recipe;
     const struct training *training;
     const char *parent;      /* version that this one descends from, or NULL */
+    bool scaler_kept;        /* from the parent */
     const char *data_digest; /* SHA-256 of the training data */
     double seconds;          /* of training */
     double weight;           /* sum of calibration weights */
@@ -27,9 +28,19 @@ struct manifest_facts {
     double auc;              /* of the labels' out-of-fold scores; NaN = none */
 };
 
-/* Sets model->manifest. */
+/* Sets model->manifest. What it says of kept rows is of model->set. */
 int manifest_make(struct deepsad_model *model, const struct manifest_facts *facts,
                   struct deepsad_error *error);
+
+/* The same where only the calibration is new: the components and their lineage stay. Of
+ * the facts, training and weight are looked at. */
+int manifest_recalibrate(struct deepsad_model *model, const struct manifest_facts *facts,
+                         unsigned parent, struct deepsad_error *error);
+
+/* Sets one member (takes over the reference to `value`, which may be NULL: out of
+ * memory). */
+int manifest_set(struct deepsad_model *model, const char *key, json_t *value,
+                 struct deepsad_error *error);
 
 /* An empty model of the manifest's input, with `text` as its manifest; *components: its
  * array of components' cards, owned by *root (json_decref it). */

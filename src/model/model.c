@@ -55,6 +55,29 @@ void model_add(struct deepsad_model *model, struct component *component)
     model->weight_sum += component->weight;
 }
 
+static void drop_set(struct deepsad_model *model)
+{
+    if (model->set != NULL) {
+        training_set_done(model->set);
+        free(model->set);
+        model->set = NULL;
+    }
+}
+
+int model_hold_set(struct deepsad_model *model, struct training_set *set,
+                   struct deepsad_error *error)
+{
+    struct training_set *own = malloc(sizeof *own);
+    if (own == NULL) {
+        return error_no_memory(error, "training rows");
+    }
+    drop_set(model);
+    *own = *set;
+    *set = (struct training_set){0};
+    model->set = own;
+    return DEEPSAD_OK;
+}
+
 struct deepsad_model *deepsad_model_ref(struct deepsad_model *model)
 {
     atomic_fetch_add_explicit(&model->references, 1, memory_order_relaxed);
@@ -82,6 +105,7 @@ void deepsad_model_unref(struct deepsad_model *model)
     calibration_done(&model->calibration);
     free_names(model);
     free(model->manifest);
+    drop_set(model);
     free(model);
 }
 

@@ -13,6 +13,7 @@
 #include "deepsad.h"
 #include "model/calibration.h"
 #include "model/component.h"
+#include "model/training_set.h"
 
 enum { MODEL_COMPONENTS_MAX = 4 };
 #define MODEL_ALPHA_DEFAULT 0.01
@@ -30,8 +31,9 @@ struct deepsad_model {
     double weight_sum; /* of the components */
     bool raw;          /* score = the only component's raw score */
     struct calibration calibration;
-    double alpha;   /* of model.yaml */
-    char *manifest; /* JSON text, the card */
+    double alpha;             /* of model.yaml */
+    char *manifest;           /* JSON text, the card */
+    struct training_set *set; /* just trained: the rows to keep in its file; else NULL */
 };
 
 /* An empty model with one reference and its feature names; `names` may be NULL. */
@@ -40,6 +42,10 @@ int model_new(struct deepsad_model **out, size_t features, char *const *names,
 
 /* Takes over the component. */
 void model_add(struct deepsad_model *model, struct component *component);
+
+/* Takes over the set in place of the one that the model holds. */
+int model_hold_set(struct deepsad_model *model, struct training_set *set,
+                   struct deepsad_error *error);
 
 /* scores (rows) from the components' raw scores (component_count arrays of (rows)). */
 void model_blend(const struct deepsad_model *model, float *scores,

@@ -7,7 +7,6 @@
 #include "base/file.h"
 #include "model/digest.h"
 #include "model/manifest.h"
-#include "model/safetensors.h"
 #include "nn/matrix.h"
 
 /* Larger files are not models of ours: the largest network with its calibration is far
@@ -53,7 +52,7 @@ static int add_tensors(struct safetensors_writer *writer,
                            calibration->scores);
     safetensors_writer_add(writer, "calibration.p_values", calibration->count + 1, 0,
                            calibration->p_values);
-    return DEEPSAD_OK;
+    return model->set == NULL ? DEEPSAD_OK : training_set_save(model->set, writer, error);
 }
 
 int model_file_format(struct buffer *out, const struct deepsad_model *model,
@@ -222,6 +221,29 @@ int model_file_parse(struct deepsad_model **out, struct buffer *bytes,
         safetensors_free(file);
     }
     return status;
+}
+
+int model_file_open(struct safetensors **out, const char **manifest, const char *path,
+                    struct deepsad_error *error)
+{
+    struct buffer bytes = {0};
+    struct safetensors *file = NULL;
+    int status = file_read(&bytes, path, file_size_max, error);
+    if (status != DEEPSAD_OK) {
+        buffer_done(&bytes);
+        return status;
+    }
+    status = safetensors_parse(&file, &bytes, error);
+    if (status == DEEPSAD_OK) {
+        status = verify(manifest, file, error);
+    }
+    buffer_done(&bytes);
+    if (status != DEEPSAD_OK) {
+        safetensors_free(file);
+        return error_prefix(error, "%s", path);
+    }
+    *out = file;
+    return DEEPSAD_OK;
 }
 
 int model_file_read(struct deepsad_model **out, const char *path,

@@ -40,10 +40,12 @@ struct policy {
     } gate;
 };
 
+void policy_defaults(struct policy *policy);
+
 /* Defaults where the directory has no model.yaml. */
 int policy_read(struct policy *out, const char *directory, struct deepsad_error *error);
 
-/* Writes directory/model.yaml with comments, unless there is one. */
+/* Writes directory/model.yaml, every key with what it means, unless there is one. */
 int policy_write_new(const struct policy *policy, const char *directory,
                      struct deepsad_error *error);
 

@@ -75,6 +75,13 @@ static const struct setting settings[] = {
      .help = "Largest share of hidden anomalies among the unlabeled rows that the "
              "p-values may allow for; 0 where those rows are known to be clean: false "
              "alarms then keep closest to alpha."},
+    {.key = "reservoir",
+     .type = SETTING_COUNT,
+     .offset = AT(reservoir),
+     .max = 1e9,
+     .fallback = "10000",
+     .help = "Unlabeled training rows kept in the model file, at most (and 64 MiB), with "
+             "all labelled ones: what retraining needs; 0 = keep none."},
     {.key = "hidden",
      .type = SETTING_COUNTS,
      .offset = AT(hidden),

@@ -35,6 +35,7 @@ struct deepsad_recipe {
     double alpha;
     double calibration;   /* share held out by a single-member model */
     double contamination; /* of the unlabeled rows, at most */
+    size_t reservoir;     /* unlabeled rows kept in the model file, at most */
 
     struct setting_counts hidden; /* {0} = by the rule in plan.c */
     bool batch_norm;

@@ -19,6 +19,9 @@ enum {
     SAFETENSORS_TENSORS_MAX = 1 << 16,
 };
 
+/* Values are finite; only in tensors whose name starts so, NaN is a missing value. */
+#define SAFETENSORS_ROWS "reservoir."
+
 struct safetensors_tensor {
     const char *name;
     size_t rank;

@@ -47,22 +47,32 @@ static size_t largest_scratch(const struct deepsad_model *model)
     return largest;
 }
 
+float *workspace_reserve(struct deepsad_workspace *workspace, size_t floats,
+                         struct deepsad_error *error)
+{
+    if (workspace->size < floats * sizeof(float)) {
+        float *memory = aligned_alloc(SIMD_ALIGN, round_up(floats) * sizeof(float));
+        if (memory == NULL) {
+            error_no_memory(error, "scoring");
+            return NULL;
+        }
+        free(workspace->memory);
+        workspace->memory = memory;
+        workspace->size = floats * sizeof(float);
+    }
+    return workspace->memory;
+}
+
 static int lay_out(struct block *block, struct deepsad_workspace *workspace,
                    const struct deepsad_model *model, struct deepsad_error *error)
 {
     size_t rows = round_up(COMPONENT_BLOCK * model->features);
     size_t raw = round_up(COMPONENT_BLOCK);
     size_t floats = rows + MODEL_COMPONENTS_MAX * raw + round_up(largest_scratch(model));
-    if (workspace->size < floats * sizeof(float)) {
-        float *memory = aligned_alloc(SIMD_ALIGN, floats * sizeof(float));
-        if (memory == NULL) {
-            return error_no_memory(error, "scoring");
-        }
-        free(workspace->memory);
-        workspace->memory = memory;
-        workspace->size = floats * sizeof(float);
+    block->z = workspace_reserve(workspace, floats, error);
+    if (block->z == NULL) {
+        return DEEPSAD_NO_MEMORY;
     }
-    block->z = workspace->memory;
     for (size_t j = 0; j < MODEL_COMPONENTS_MAX; j++) {
         block->raw[j] = block->z + rows + j * raw;
     }

@@ -64,15 +64,43 @@ static void sort_rows(struct training *training, const struct deepsad_dataset *d
     }
 }
 
-static void scale_rows(struct training *training, const struct scaler *scaler,
-                       const float *x)
+static void gather_rows(struct training *training, const float *x)
 {
     size_t features = training->features;
     for (size_t i = 0; i < training->rows; i++) {
         memcpy(training->z + i * features, x + training->order[i] * features,
                features * sizeof *x);
     }
-    scaler_apply(scaler, training->z, training->z, training->rows);
+}
+
+static int copy_scaler(struct scaler *out, const struct scaler *scaler, size_t features,
+                       struct deepsad_error *error)
+{
+    if (scaler->features != features) {
+        return error_set(error, DEEPSAD_INVALID,
+                         "the scaler to be kept is of %zu features, the rows have %zu",
+                         scaler->features, features);
+    }
+    int status = scaler_new(out, scaler->kind, features, error);
+    if (status == DEEPSAD_OK) {
+        memcpy(out->impute, scaler->impute, features * sizeof *out->impute);
+        memcpy(out->offset, scaler->offset, features * sizeof *out->offset);
+        memcpy(out->scale, scaler->scale, features * sizeof *out->scale);
+    }
+    return status;
+}
+
+/* z holds the rows as they came. */
+static int scale_rows(struct training *training, struct scaler *scaler,
+                      const struct scaler *kept, struct deepsad_error *error)
+{
+    int status = kept != NULL ? copy_scaler(scaler, kept, training->features, error)
+                              : scaler_fit(scaler, training->plan->scaler, training->z,
+                                           training->rows, training->features, error);
+    if (status == DEEPSAD_OK) {
+        scaler_apply(scaler, training->z, training->z, training->rows);
+    }
+    return status;
 }
 
 static int allocate(struct training *training, struct deepsad_error *error)
@@ -90,20 +118,47 @@ static int allocate(struct training *training, struct deepsad_error *error)
                : DEEPSAD_OK;
 }
 
-static int make_folds(struct training *training, const float *x,
+/* (labels), or NULL and DEEPSAD_OK where they stand as they came. */
+static int sort_ordinals(uint32_t **out, const struct training *training,
+                         const uint32_t *ordinals, struct deepsad_error *error)
+{
+    size_t labels = training->rows - training->unlabeled;
+    *out = NULL;
+    if (ordinals == NULL) {
+        return DEEPSAD_OK;
+    }
+    *out = calloc(labels + 1, sizeof **out);
+    if (*out == NULL) {
+        return error_no_memory(error, "folds");
+    }
+    for (size_t i = 0; i < labels; i++) {
+        (*out)[i] = ordinals[training->order[training->unlabeled + i]];
+    }
+    return DEEPSAD_OK;
+}
+
+static int make_folds(struct training *training, const struct training_source *source,
                       struct deepsad_error *error)
 {
     const struct plan *plan = training->plan;
-    struct fold_rows rows = {.x = x,
+    uint32_t *ordinals;
+    int status = sort_ordinals(&ordinals, training, source->ordinals, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    struct fold_rows rows = {.x = source->dataset->x,
                              .order = training->order,
                              .features = training->features,
                              .unlabeled = training->unlabeled,
                              .normals = training->normals,
                              .anomalies = training->anomalies,
-                             .references = training->references};
+                             .references = training->references,
+                             .ordinals = ordinals,
+                             .anomalies_min = source->anomalies_min};
     bool foldable = plan->networks || plan->autoencoder;
-    int status = folds_make(&training->folds, &rows, foldable ? plan->members : 0,
-                            plan->calibration, error);
+    status = folds_make(&training->folds, &rows, foldable ? plan->members : 0,
+                        plan->calibration, error);
+    free(ordinals);
     if (status == DEEPSAD_OK && !foldable) {
         training->folds.basis = FOLD_OUT_OF_BAG;
     }
@@ -111,20 +166,20 @@ static int make_folds(struct training *training, const float *x,
 }
 
 int training_prepare(struct training *out, struct scaler *scaler,
-                     const struct deepsad_dataset *dataset, const struct plan *plan,
+                     const struct training_source *source, const struct plan *plan,
                      struct deepsad_error *error)
 {
+    const struct deepsad_dataset *dataset = source->dataset;
     struct training training = {
         .rows = dataset->rows, .features = dataset->features, .plan = plan};
     int status = allocate(&training, error);
     if (status == DEEPSAD_OK) {
-        status = scaler_fit(scaler, plan->scaler, dataset->x, dataset->rows,
-                            dataset->features, error);
+        sort_rows(&training, dataset);
+        gather_rows(&training, dataset->x);
+        status = scale_rows(&training, scaler, source->scaler, error);
     }
     if (status == DEEPSAD_OK) {
-        sort_rows(&training, dataset);
-        scale_rows(&training, scaler, dataset->x);
-        status = make_folds(&training, dataset->x, error);
+        status = make_folds(&training, source, error);
     }
     if (status != DEEPSAD_OK) {
         training_done(&training);

@@ -34,13 +34,23 @@ struct training {
     struct monitor *monitor;
 };
 
+/* Where the rows come from. */
+struct training_source {
+    const struct deepsad_dataset *dataset;
+    const uint32_t *ordinals; /* (rows): of labelled rows, see struct fold_rows; NULL */
+    const struct scaler *scaler; /* to be kept; NULL = fitted on the rows */
+    size_t anomalies_min;        /* see struct fold_rows */
+};
+
 /* What the plan needs to know; refuses a data set that nothing can be learnt from. */
 int training_facts(struct plan_facts *out, const struct deepsad_dataset *dataset,
                    struct deepsad_error *error);
 
-/* Fits `scaler` too. `plan` must outlive it; seed and monitor are the caller's to set. */
+/* Fits `scaler` too, or copies the one to be kept. What comes of a class's rows depends
+ * on their order among themselves, not on how the classes are mixed. `plan` must outlive
+ * it; seed and monitor are the caller's to set. */
 int training_prepare(struct training *out, struct scaler *scaler,
-                     const struct deepsad_dataset *dataset, const struct plan *plan,
+                     const struct training_source *source, const struct plan *plan,
                      struct deepsad_error *error);
 void training_done(struct training *training);
 

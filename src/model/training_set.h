@@ -31,13 +31,21 @@ struct training_set {
     bool complete;     /* nothing was left out: training again gives the same model */
 };
 
+/* Unlabeled rows, and likewise labelled normals, take at most so many bytes of a model
+ * that `deepsad train` writes (images: 21,399 rows of 28 x 28). */
+enum { TRAINING_SET_BYTES_MAX = 64 << 20 };
+
+/* Room for so many rows, all zero, to be filled; the ids are NULL, which means "". */
+int training_set_new(struct training_set *out, size_t features, size_t base,
+                     size_t traffic, size_t labels, struct deepsad_error *error);
 void training_set_done(struct training_set *set);
 int training_set_copy(struct training_set *out, const struct training_set *set,
                       struct deepsad_error *error);
 
 /* What `deepsad train` keeps of its data: at most `unlabeled_max` unlabeled rows, drawn
  * evenly and deterministically by the rows' hashes, kept in the order of the data set;
- * all labelled ones. unlabeled_max = 0: empty. */
+ * all labelled anomalies; all labelled normals, or as many as TRAINING_SET_BYTES_MAX
+ * allows. unlabeled_max = 0: empty. */
 int training_set_from_dataset(struct training_set *out,
                               const struct deepsad_dataset *dataset, size_t unlabeled_max,
                               struct deepsad_error *error);
@@ -50,8 +58,13 @@ int training_set_read(struct training_set *out, const char *path,
 enum { TRAINING_SET_DIGEST = 65 };
 void training_set_digest(char text[static TRAINING_SET_DIGEST],
                          const struct training_set *set);
+/* The same of the labels alone. */
+void training_set_labels_digest(char text[static TRAINING_SET_DIGEST],
+                                const struct training_set *set);
 
-/* Tensors reservoir.* and the ids in __metadata__, for model_file.c. */
+/* Tensors reservoir.x (rows, features), .y, .ordinal (labels), and in __metadata__ the
+ * counts and ids; for model_file.c. Reading checks all of it, against the digest in the
+ * manifest too. */
 int training_set_save(const struct training_set *set, struct safetensors_writer *writer,
                       struct deepsad_error *error);
 int training_set_load(struct training_set *out, const struct safetensors *file,

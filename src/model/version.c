@@ -193,7 +193,8 @@ int deepsad_model_load(struct deepsad_model **out, const char *path,
 {
     struct version_place place;
     struct deepsad_model *model = NULL;
-    struct policy policy = {.alpha = MODEL_ALPHA_DEFAULT};
+    struct policy policy;
+    policy_defaults(&policy);
     int status = version_locate(&place, path, error);
     if (status != DEEPSAD_OK) {
         return status;
@@ -275,7 +276,9 @@ static int write_version(const struct deepsad_model *model, const char *staging,
                          struct deepsad_error *error)
 {
     char *file = join(staging, VERSION_FILE);
-    struct policy policy = {.alpha = model->alpha};
+    struct policy policy;
+    policy_defaults(&policy);
+    policy.alpha = model->alpha;
     int status = file == NULL ? error_no_memory(error, "a path")
                               : deepsad_model_save(model, file, error);
     if (status == DEEPSAD_OK) {

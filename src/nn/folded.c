@@ -168,6 +168,12 @@ size_t folded_outputs(const struct folded *folded)
     return folded->outputs;
 }
 
+const struct packed *folded_layers(const struct folded *folded, size_t *count)
+{
+    *count = folded->layer_count;
+    return folded->layers;
+}
+
 /* ---- Scoring ---- */
 
 /* Two buffers that layers write in turn, and a padded center. */

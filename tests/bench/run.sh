@@ -17,6 +17,7 @@ part() {
 }
 
 part "scoring kernels: CPU per row" "$build/bench/bench_kernels"
+part "explanations against scoring" "$build/bench/bench_explain"
 part "serving" "$python" tests/bench/serving.py "$build"
 part "where a scoring request's time goes" "$python" tests/bench/profile.py "$build"
 part "training against PyTorch" "$python" tests/bench/train.py "$build/bench/bench_train"
