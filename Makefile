@@ -88,9 +88,9 @@ $(TESTED_LIB): $(call object,$(TESTED_SOURCES))
 	@$(ARCHIVE)
 $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(TESTED_LIB) $(SERVER_LIB) $(STORE_LIB) $(LIB)
 	@$(LINK) -lcmocka
-$(BUILD)/smoke/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/smoke.o $(SERVER_LIB) $(STORE_LIB) $(LIB)
+$(BUILD)/smoke/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/smoke.o $(TESTED_LIB) $(SERVER_LIB) $(STORE_LIB) $(LIB)
 	@$(LINK)
-$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(SERVER_LIB) $(STORE_LIB) $(LIB)
+$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(TESTED_LIB) $(SERVER_LIB) $(STORE_LIB) $(LIB)
 	@$(LINK) -fsanitize=fuzzer
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(SERVER_LIB) $(STORE_LIB) $(LIB)
 	@$(LINK)
