@@ -174,10 +174,10 @@ struct store_version {
 
 /* May be changed while it runs. */
 struct store_retention {
-    size_t samples;     /* of a model, at most; those with a label are not counted and
-                           never dropped */
-    double samples_age; /* seconds; 0 = no limit */
-    double idempotency_age;
+    size_t samples;         /* of a model, at most; those with a label are not counted and
+                               never dropped; 0 = no limit */
+    double samples_age;     /* seconds; 0 = no limit */
+    double idempotency_age; /* seconds; 0 = no limit */
 };
 
 struct store_statistics {
