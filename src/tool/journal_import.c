@@ -73,7 +73,7 @@ static int read_known(struct journal_import *import, struct deepsad_error *error
 
 static const struct known_label *find_known(const struct known *known, const char *id)
 {
-    struct known_label key;
+    struct known_label key = {.withdrawn = false};
     if (id == NULL) {
         return NULL;
     }

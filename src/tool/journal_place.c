@@ -16,26 +16,34 @@ static const char *last_part(const char *path)
     return slash == NULL ? path : slash + 1;
 }
 
-/* place->file is MODELS/NAME/<n>/model.safetensors; place->directory MODELS/NAME. */
+/* Of the version's directory, that the file is in. */
+static unsigned version_number(const char *file)
+{
+    char *real = realpath(file, NULL), *slash = real == NULL ? NULL : strrchr(real, '/');
+    unsigned number = 0;
+    if (slash != NULL) {
+        *slash = '\0';
+        number = (unsigned)strtoul(last_part(real), NULL, 10);
+    }
+    free(real);
+    return number;
+}
+
 static int take_names(struct journal_place *out, const struct version_place *place,
                       const char *path, struct deepsad_error *error)
 {
     char *directory = place->directory == NULL ? NULL : realpath(place->directory, NULL);
-    const char *name = directory == NULL ? "" : last_part(directory);
-    bool valid = version_name_valid(name);
-    if (valid) {
-        snprintf(out->name, sizeof out->name, "%s", name);
-        out->version =
-            (unsigned)strtoul(place->file + strlen(place->directory) +
-                                  strspn(place->file + strlen(place->directory), "/"),
-                              NULL, 10);
+    if (directory == NULL || !version_name_valid(last_part(directory))) {
+        free(directory);
+        return error_set(error, DEEPSAD_INVALID,
+                         "%s: labels belong to a model of a model directory; give "
+                         "MODELS/NAME",
+                         path);
     }
+    snprintf(out->name, sizeof out->name, "%s", last_part(directory));
+    out->version = version_number(place->file);
     free(directory);
-    return valid ? DEEPSAD_OK
-                 : error_set(error, DEEPSAD_INVALID,
-                             "%s: labels belong to a model of a model directory; give "
-                             "MODELS/NAME",
-                             path);
+    return DEEPSAD_OK;
 }
 
 static int load_model(struct journal_place *out, const char *path,
