@@ -104,8 +104,7 @@ def one_attack(scene, kind, gate):
             if kind in ("flip", "random", "scale") and not gate:
                 before = service.ended()
                 service.call("DELETE", service.path + "/labels?analyst=mallory")
-                if service.ended() == before and not service.jobs()[0]["state"] == "running":
-                    service.retrain()
+                service.wait_for_job(before)
                 undone = scene.measure(service)
     return after, undone, job
 
