@@ -13,13 +13,15 @@
 #include "tool/evaluate.h"
 #include "tool/inspect.h"
 #include "tool/options.h"
+#include "tool/reproduce.h"
 #include "tool/score.h"
 #include "tool/split.h"
 #include "tool/terminal.h"
 #include "tool/train.h"
 
 static const struct command *const commands[] = {
-    &split_command, &train_command, &evaluate_command, &score_command, &inspect_command,
+    &split_command, &train_command,   &evaluate_command,
+    &score_command, &inspect_command, &reproduce_command,
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

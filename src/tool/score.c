@@ -255,7 +255,7 @@ const struct command score_command = {
         "header score,p_value,anomalous (1 where p_value <= alpha). With --json one "
         "object a line: score, p_value, anomalous; together with --output one object: "
         "output, rows, anomalous, alpha. Labels in DATA are not used.\n"
-        "MODEL is a file, MODELS/NAME (its newest version) or MODELS/NAME/<n>.",
+        "MODEL is a file, MODELS/NAME (its live version) or MODELS/NAME/<n>.",
     .options = options,
     .operands = 2,
     .run = run,

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from conftest import BUILD, ENVIRONMENT, ROOT, run
 
-COMMANDS = ["split", "train", "evaluate", "score", "inspect"]
+COMMANDS = ["split", "train", "evaluate", "score", "inspect", "reproduce"]
 TOOL_PAGE = ROOT / "src/tool/man/deepsad.1"
 DAEMON_PAGE = ROOT / "src/daemon/man/deepsadd.8"
 
