@@ -66,6 +66,7 @@ UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
 SMOKE_TESTS = $(patsubst tests/fuzz/%.c,$(BUILD)/smoke/%,$(FUZZ_SOURCES))
 FUZZERS = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SOURCES))
 BENCHES = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+LOOP_CLIENTS = $(patsubst tests/loop/%.c,$(BUILD)/loop/%,$(wildcard tests/loop/*.c))
 
 # ---- Building --------------------------------------------------------------------------------
 all: build/deepsad build/deepsadd ## build the programs (build/deepsad, build/deepsadd)
@@ -87,11 +88,13 @@ $(TESTED_LIB): $(call object,$(TESTED_SOURCES))
 	@$(ARCHIVE)
 $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(TESTED_LIB) $(SERVER_LIB) $(STORE_LIB) $(LIB)
 	@$(LINK) -lcmocka
-$(BUILD)/smoke/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/smoke.o $(SERVER_LIB) $(STORE_LIB) $(LIB)
+$(BUILD)/smoke/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/smoke.o $(TESTED_LIB) $(SERVER_LIB) $(STORE_LIB) $(LIB)
 	@$(LINK)
-$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(SERVER_LIB) $(STORE_LIB) $(LIB)
+$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(TESTED_LIB) $(SERVER_LIB) $(STORE_LIB) $(LIB)
 	@$(LINK) -fsanitize=fuzzer
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(SERVER_LIB) $(STORE_LIB) $(LIB)
+	@$(LINK)
+$(BUILD)/loop/%: $(BUILD)/tests/loop/%.o $(STORE_LIB) $(LIB)
 	@$(LINK)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -157,6 +160,9 @@ swap: all ## 1,000 hot swaps under scoring load
 	@DEEPSAD_SWAPS=1000 $(MAKE) -s blackbox PYTEST="-s -k swaps_under_load"
 hostile: all ## 10,000 hostile bodies (make asan sends as many)
 	@DEEPSAD_HOSTILE=10000 $(MAKE) -s blackbox PYTEST="-s -k hostile_body"
+
+kill: all ## 300 times kill -9 under label load and retraining
+	@$(PYTHON) tests/faults/kill.py --cycles 300
 
 asan: ## the suite under AddressSanitizer, LeakSanitizer and UBSan
 	$(call require,$(TEST_PACKAGES))
@@ -228,6 +234,11 @@ bench: ## speed and memory against named peers and limits; DATA=folder of CSV fi
 	@$(MAKE) -s -j$$(nproc) all $(BENCHES)
 	@DATA=$(DATA) sh tests/bench/run.sh
 
+loop: ## what the loop must show: analyst, latency, load, attacks; DATA=folder of CSV files
+	@[ -n "$(DATA)" ] || { echo "where is the data? make loop DATA=FOLDER" >&2; exit 2; }
+	@$(MAKE) -s -j$$(nproc) all $(LOOP_CLIENTS)
+	@DATA=$(DATA) sh tests/loop/run.sh
+
 # ---- Installing ------------------------------------------------------------------------------
 install: all ## under PREFIX (DESTDIR is honoured)
 	install -D -m 755 build/release/deepsad $(DESTDIR)$(PREFIX)/bin/deepsad
@@ -250,8 +261,8 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-.PHONY: all packages programs run test tests check unit fuzz-smoke blackbox swap hostile asan tsan fuzz fuzz-run \
+.PHONY: all packages programs run test tests check unit fuzz-smoke blackbox swap hostile kill asan tsan fuzz fuzz-run \
     golden coverage layers format format-check lint lint-tidy lint-cppcheck lint-analyzer \
-    bench install clean help
+    bench loop install clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

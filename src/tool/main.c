@@ -12,6 +12,7 @@
 #include "tool/command.h"
 #include "tool/evaluate.h"
 #include "tool/inspect.h"
+#include "tool/labels.h"
 #include "tool/options.h"
 #include "tool/score.h"
 #include "tool/split.h"
@@ -19,7 +20,8 @@
 #include "tool/train.h"
 
 static const struct command *const commands[] = {
-    &split_command, &train_command, &evaluate_command, &score_command, &inspect_command,
+    &split_command, &train_command,   &evaluate_command,
+    &score_command, &inspect_command, &labels_command,
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from conftest import SLOW, gaussian_rows
 from test_errors import check_problem
-from test_labels import featured, post
+from test_verdicts import featured, post
 
 MODEL = "/v1/models/m"
 ENDED = ("promoted", "rejected", "failed", "cancelled", "waiting")

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from conftest import BUILD, ENVIRONMENT, ROOT, run
 
-COMMANDS = ["split", "train", "evaluate", "score", "inspect"]
+COMMANDS = ["split", "train", "evaluate", "score", "inspect", "labels"]
 TOOL_PAGE = ROOT / "src/tool/man/deepsad.1"
 DAEMON_PAGE = ROOT / "src/daemon/man/deepsadd.8"
 
@@ -52,6 +52,8 @@ def test_man_pages_are_clean_roff(page):
     (["train", "--label-"], {"--label-column", "--label-map"}),
     (["train", "d.csv", "--recipe", "ref"], {"reference"}),
     (["split", "--pollution", ""], {"natural"}),
+    (["labels", ""], {"export", "import"}),
+    (["labels", "import", "--a"], {"--analyst", "--all"}),
 ])
 def test_completion_knows_commands_and_options(words, expected):
     script = (f'. {ROOT}/conf/completion/deepsad; COMP_WORDS=(deepsad "$@"); COMP_CWORD=$#; '
