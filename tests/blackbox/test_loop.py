@@ -151,10 +151,10 @@ def test_ordinary_rows_called_anomalous_wait_for_a_second_analyst(loop):
     assert "second verdict" in job["reason"]
     labels = one.get("/labels?limit=20")["labels"]
     assert all("implausible" in label["quarantine"] for label in labels)
-    rows = one.get("/review?strategy=second&analyst=kim&limit=20")["rows"]
-    assert {row["id"] for row in rows} == {f"r{i}" for i in ordinary}
+    rows = one.get("/review?strategy=second&analyst=kim&limit=20")["samples"]
+    assert {row["sample_id"] for row in rows} == {f"r{i}" for i in ordinary}
     assert all("mallory" in row["why"] for row in rows)
-    assert one.get("/review?strategy=second&analyst=mallory")["rows"] == []
+    assert one.get("/review?strategy=second&analyst=mallory")["samples"] == []
     one.judge({i: "anomalous" for i in ordinary}, analyst="kim")
     job = one.wait(2)
     assert job["labels"]["new"] == 10 and job["labels"]["held"] == 0, job
@@ -167,8 +167,8 @@ def test_a_disputed_sample_teaches_nothing_and_comes_back_for_review(loop):
     one.judge(one.truth(5, 4))
     job = one.wait(1)
     assert job["labels"]["new"] == 9, job
-    rows = one.get("/review?strategy=second&limit=5")["rows"]
-    assert [row["id"] for row in rows] == [f"r{ROWS - 1}"]
+    rows = one.get("/review?strategy=second&limit=5")["samples"]
+    assert [row["sample_id"] for row in rows] == [f"r{ROWS - 1}"]
     assert rows[0]["reason"] == "conflict"
 
 
