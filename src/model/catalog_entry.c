@@ -204,18 +204,29 @@ static int load_substitute(struct catalog_entry *entry,
     return status;
 }
 
+static void note_none(struct catalog_entry *entry, const struct catalog_source *source)
+{
+    struct deepsad_error fault = {0};
+    error_set(&fault, DEEPSAD_NOT_FOUND,
+              entry->available_count > 0
+                  ? "%s: no version is live, all are challengers; activate one"
+                  : "%s: no version of a model in it",
+              source->directory);
+    note_fault(entry, &fault);
+}
+
 static int load_live(struct catalog_entry *entry, const struct catalog_source *source,
                      struct deepsad_error *error)
 {
     unsigned chosen = choose_live(entry, source);
-    if (chosen > 0) {
-        int status = try_version(entry, source, chosen, error);
-        if (status != DEEPSAD_OK || entry->version_count > 0) {
-            return status;
-        }
+    if (chosen == 0) {
+        note_none(entry, source);
+        return load_substitute(entry, source, chosen, error);
     }
-    return entry->fault == NULL ? DEEPSAD_OK
-                                : load_substitute(entry, source, chosen, error);
+    int status = try_version(entry, source, chosen, error);
+    return status != DEEPSAD_OK || entry->version_count > 0
+               ? status
+               : load_substitute(entry, source, chosen, error);
 }
 
 static int load_versions(struct catalog_entry *entry, const struct catalog_source *source,
@@ -234,15 +245,6 @@ static int load_versions(struct catalog_entry *entry, const struct catalog_sourc
         if (entry->available[i] != entry->versions[0].number) {
             status = try_version(entry, source, entry->available[i], error);
         }
-    }
-    if (status == DEEPSAD_OK && entry->fault == NULL && entry->version_count == 0) {
-        struct deepsad_error fault = {0};
-        error_set(&fault, DEEPSAD_NOT_FOUND,
-                  entry->available_count > 0
-                      ? "%s: no version is live, all are challengers; activate one"
-                      : "%s: no version of a model in it",
-                  source->directory);
-        note_fault(entry, &fault);
     }
     return status;
 }
