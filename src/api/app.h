@@ -14,26 +14,34 @@
 #include "api/metrics.h"
 #include "base/uuid.h"
 #include "http/server.h"
+#include "learn/learner.h"
+#include "learn/review.h"
 #include "model/registry.h"
-
-struct store; /* store/store.h */
+#include "store/store.h"
 
 enum { APP_SERVERS = 2 }; /* the one for clients, the one for operations */
 
 struct app {
     struct registry *registry;
+    const char *models_directory; /* that the registry and the learner work on */
+    /* NULL where there is none: what needs it answers 503. */
+    struct store *store;
+    struct learner *learner;
+    struct review *review;
     struct metrics *metrics;
-    struct store *store;                         /* NULL = none */
     struct server *_Atomic servers[APP_SERVERS]; /* NULL where there is none */
     atomic_size_t max_rows;                      /* of a request */
     atomic_size_t max_decoded;                   /* bytes of a request's rows as floats */
+    atomic_size_t max_labels;                    /* of a request */
+    atomic_size_t max_label_text;                /* bytes of a label's texts, each */
+    atomic_size_t max_page;                      /* entries of a list's page */
     atomic_bool log_access;
     atomic_bool draining;
 };
 
 struct scoring; /* score.h */
 
-/* One per server thread. */
+/* One per thread that runs handlers. */
 struct worker {
     struct deepsad_workspace *workspace;
     struct uuid_source ids;

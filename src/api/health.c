@@ -2,6 +2,7 @@
 #include "api/health.h"
 
 #include "api/app.h"
+#include "api/learning_view.h"
 
 void handle_live(void *app, struct request *request, struct reply *reply)
 {
@@ -31,6 +32,10 @@ void handle_ready(void *closure, struct request *request, struct reply *reply)
                       "not ready: there is no model that can score; see GET /v1/models");
         reply->retry_after = 5;
     } else {
-        reply_json(request, reply, 200, json_pack("{sb}", "ready", 1));
+        json_t *ready = json_pack("{sb}", "ready", 1);
+        if (ready != NULL && app->store != NULL) {
+            json_object_set_new(ready, "store", store_view(app));
+        }
+        reply_json(request, reply, 200, ready);
     }
 }

@@ -365,26 +365,10 @@ bool json_grammar_step(struct json_grammar *grammar, const struct json_token *to
 
 /* ---- The request as a whole ---- */
 
-/* What the request asks for beyond scores, which this server does not have. */
-static bool check_options(struct json_grammar *grammar)
-{
-    if (grammar->explain > 0.0) {
-        return rows_fail(grammar->rows, 422, "#/explain",
-                         "explanations are not available from this server; leave explain "
-                         "out or send 0");
-    }
-    if (grammar->keep) {
-        return rows_fail(grammar->rows, 422, "#/keep",
-                         "keeping samples is not available from this server; leave keep "
-                         "out or send false");
-    }
-    return true;
-}
-
 bool json_grammar_finish(struct json_grammar *grammar)
 {
     if ((grammar->members & 1U << MEMBER_SAMPLES) == 0) {
         return rows_fail(grammar->rows, 422, "#/samples", "\"samples\" is missing");
     }
-    return check_options(grammar) && rows_finish(grammar->rows);
+    return rows_finish(grammar->rows);
 }

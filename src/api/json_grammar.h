@@ -4,7 +4,7 @@
  * and writes to rows. The grammar is fixed, so its depth is, and the state says it all:
  *
  *     {"samples": [[1, null, ...] | {"name": 1, ...}, ...], "ids": ["..."],
- *      "explain": 0, "keep": false}
+ *      "explain": 3, "keep": false}
  */
 #ifndef API_JSON_GRAMMAR_H
 #define API_JSON_GRAMMAR_H
@@ -42,7 +42,7 @@ struct json_grammar {
     unsigned members; /* bits of those seen */
     int member;       /* whose value is next */
     size_t column;    /* whose value is next in a named row */
-    double explain;   /* as sent; 0 where not */
+    double explain;   /* as sent, a whole number; 0 where not */
     bool keep;
     char problem[96]; /* why the last token cannot stand where it does */
 };

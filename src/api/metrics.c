@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/metrics.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "api/app.h"
+#include "api/label_rows.h"
 #include "base/clock.h"
 
 static const struct counter_family families[METRIC_COUNT] = {
@@ -68,11 +70,65 @@ static const struct counter_family families[METRIC_COUNT] = {
                       COUNTER_GAUGE,
                       {NULL},
                       "When the process started, in seconds since 1970."},
+    [METRIC_LABELS] = {"deepsad_labels_total",
+                       COUNTER_TOTAL,
+                       {"model", "verdict"},
+                       "Labels written."},
+    [METRIC_LABELS_QUARANTINED] = {"deepsad_labels_quarantined_total",
+                                   COUNTER_TOTAL,
+                                   {"model"},
+                                   "Labels that the gate put in quarantine."},
+    [METRIC_SAMPLES_KEPT] = {"deepsad_samples_kept_total",
+                             COUNTER_TOTAL,
+                             {NULL},
+                             "Scored rows that were kept."},
+    [METRIC_SAMPLES_DROPPED] = {"deepsad_samples_dropped_total",
+                                COUNTER_TOTAL,
+                                {NULL},
+                                "Scored rows that should have been kept, but the queue "
+                                "was full or writing failed."},
+    [METRIC_STORE_UP] = {"deepsad_store_up",
+                         COUNTER_GAUGE,
+                         {NULL},
+                         "Whether the store of labels can be written."},
+    [METRIC_STORE_COMMITS] = {"deepsad_store_commits_total",
+                              COUNTER_TOTAL,
+                              {NULL},
+                              "Commits of the store."},
+    [METRIC_STORE_ENTRIES] = {"deepsad_store_entries_total",
+                              COUNTER_TOTAL,
+                              {NULL},
+                              "Operations that those commits held."},
+    [METRIC_STORE_QUEUE] = {"deepsad_store_queue",
+                            COUNTER_GAUGE,
+                            {NULL},
+                            "Operations that wait for a commit."},
+    [METRIC_JOBS] = {"deepsad_retraining_jobs_total",
+                     COUNTER_TOTAL,
+                     {"model", "result"},
+                     "Retrainings that have ended, by their result."},
+    [METRIC_JOB_SECONDS] = {"deepsad_retraining_duration_seconds",
+                            COUNTER_HISTOGRAM,
+                            {"model"},
+                            "Time that a retraining took, with the gate."},
+    [METRIC_JOBS_RUNNING] = {"deepsad_retraining_running",
+                             COUNTER_GAUGE,
+                             {NULL},
+                             "Retrainings that run now."},
+    [METRIC_JOB_PROGRESS] = {"deepsad_retraining_progress_ratio",
+                             COUNTER_GAUGE,
+                             {"model"},
+                             "How much of the running retraining is done, 0 to 1; 0 "
+                             "where none runs."},
+    [METRIC_GATE] = {"deepsad_gate_decisions_total",
+                     COUNTER_TOTAL,
+                     {"model", "decision"},
+                     "What the gate decided."},
 };
 
 /* Status codes that have a slot; others are counted as the last one, 500. */
-static const unsigned statuses[] = {200, 400, 404, 405, 408, 411,
-                                    413, 415, 422, 499, 503, 500};
+static const unsigned statuses[] = {200, 201, 202, 400, 404, 405, 408, 409,
+                                    411, 413, 415, 422, 499, 503, 500};
 enum { STATUS_COUNT = sizeof statuses / sizeof statuses[0] };
 
 struct metrics {
@@ -164,6 +220,36 @@ void metrics_count_reload(struct metrics *metrics, bool success)
     counter_add(series1(metrics, METRIC_RELOADS, success ? "success" : "failure"), 1);
 }
 
+static struct counter *series2(struct metrics *metrics, enum metric family,
+                               const char *first, const char *second)
+{
+    const char *const values[] = {first, second};
+    return counter_series(metrics->set, (size_t)family, values);
+}
+
+void metrics_count_labels(struct metrics *metrics, const char *model,
+                          const struct store_labels *labels)
+{
+    for (size_t i = 0; i < labels->count; i++) {
+        const char *verdict = label_verdict_name(labels->labels[i].verdict);
+        counter_add(series2(metrics, METRIC_LABELS, model, verdict), 1);
+    }
+}
+
+void metrics_count_job(void *closure, const struct learner_event *event)
+{
+    struct metrics *metrics = closure;
+    counter_add(series2(metrics, METRIC_JOBS, event->model, event->state), 1);
+    counter_observe(series1(metrics, METRIC_JOB_SECONDS, event->model), event->seconds);
+    if (event->decision != NULL && event->decision[0] != '\0') {
+        counter_add(series2(metrics, METRIC_GATE, event->model, event->decision), 1);
+    }
+    if (event->quarantined > 0) {
+        counter_add(series1(metrics, METRIC_LABELS_QUARANTINED, event->model),
+                    event->quarantined);
+    }
+}
+
 struct model_metrics metrics_of_model(struct metrics *metrics, const char *model)
 {
     return (struct model_metrics){
@@ -228,6 +314,47 @@ static void collect_servers(struct app *app)
     counter_set_value(series1(app->metrics, METRIC_EXPIRED, NULL), expired);
 }
 
+static void set(struct app *app, enum metric family, double value)
+{
+    counter_set_value(series1(app->metrics, family, NULL), value);
+}
+
+static void collect_store(struct app *app)
+{
+    struct store_statistics statistics;
+    if (app->store == NULL) {
+        return;
+    }
+    store_statistics(app->store, &statistics);
+    set(app, METRIC_STORE_UP, store_health(app->store, NULL) == DEEPSAD_OK ? 1.0 : 0.0);
+    set(app, METRIC_SAMPLES_KEPT, (double)statistics.samples_kept);
+    set(app, METRIC_SAMPLES_DROPPED, (double)statistics.samples_dropped);
+    set(app, METRIC_STORE_COMMITS, (double)statistics.commits);
+    set(app, METRIC_STORE_ENTRIES, (double)statistics.entries);
+    set(app, METRIC_STORE_QUEUE, (double)statistics.queued);
+}
+
+static void collect_retraining(struct app *app)
+{
+    if (app->learner == NULL) {
+        return;
+    }
+    const struct catalog *catalog = registry_acquire(app->registry);
+    size_t running = 0;
+    for (size_t i = 0; i < catalog->count; i++) {
+        const char *name = catalog->entries[i].name;
+        struct learner_status status;
+        bool runs = learner_status(app->learner, &status, name, NULL) == DEEPSAD_OK &&
+                    status.running;
+        double fraction =
+            runs && isfinite(status.progress.fraction) ? status.progress.fraction : 0.0;
+        counter_set_value(series1(app->metrics, METRIC_JOB_PROGRESS, name), fraction);
+        running += runs;
+    }
+    registry_release(app->registry, catalog);
+    set(app, METRIC_JOBS_RUNNING, (double)running);
+}
+
 void handle_metrics(void *closure, struct request *request, struct reply *reply)
 {
     struct app *app = closure;
@@ -235,6 +362,8 @@ void handle_metrics(void *closure, struct request *request, struct reply *reply)
     collect_process(app->metrics);
     collect_models(app);
     collect_servers(app);
+    collect_store(app);
+    collect_retraining(app);
     counter_render(metrics_set(app->metrics), &reply->body);
     reply->status = 200;
     reply->content_type = "text/plain; version=0.0.4; charset=utf-8";

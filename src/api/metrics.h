@@ -5,7 +5,9 @@
 
 #include "base/counter.h"
 #include "http/server.h"
+#include "learn/learner.h"
 #include "model/registry.h"
+#include "store/store.h"
 
 enum metric {
     METRIC_REQUESTS,
@@ -22,6 +24,19 @@ enum metric {
     METRIC_CPU,
     METRIC_RESIDENT,
     METRIC_START,
+    METRIC_LABELS,
+    METRIC_LABELS_QUARANTINED,
+    METRIC_SAMPLES_KEPT,
+    METRIC_SAMPLES_DROPPED,
+    METRIC_STORE_UP,
+    METRIC_STORE_COMMITS,
+    METRIC_STORE_ENTRIES,
+    METRIC_STORE_QUEUE,
+    METRIC_JOBS,
+    METRIC_JOB_SECONDS,
+    METRIC_JOBS_RUNNING,
+    METRIC_JOB_PROGRESS,
+    METRIC_GATE,
     METRIC_COUNT,
 };
 
@@ -35,6 +50,12 @@ void metrics_free(struct metrics *metrics);
 
 void metrics_count_request(struct metrics *metrics, const struct server_event *event);
 void metrics_count_reload(struct metrics *metrics, bool success);
+
+/* Labels that were written for a model. */
+void metrics_count_labels(struct metrics *metrics, const char *model,
+                          const struct store_labels *labels);
+/* A retraining has ended: learner_options.observe, `closure` is the metrics. */
+void metrics_count_job(void *closure, const struct learner_event *event);
 
 /* Series of one model, kept by who scores: looked up once in a while, not per request. */
 struct model_metrics {

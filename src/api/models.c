@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/models.h"
 
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "api/learning_view.h"
+#include "api/values.h"
 #include "base/clock.h"
-#include "base/number.h"
 
 enum { MODEL_NAME_MAX = 64, VERSION_DIGITS_MAX = 9 };
 
 /* ---- Finding ----------------------------------------------------------------------- */
 
-static const struct catalog_entry *find_entry(const struct catalog *catalog,
-                                              const struct request *request,
-                                              struct reply *reply)
+const struct catalog_entry *models_find(const struct catalog *catalog,
+                                        const struct request *request,
+                                        struct reply *reply)
 {
     struct http_text text = request->parameters[0];
     char name[MODEL_NAME_MAX + 1];
@@ -25,7 +23,7 @@ static const struct catalog_entry *find_entry(const struct catalog *catalog,
         name[text.length] = '\0';
         entry = catalog_find(catalog, name);
     }
-    if (entry == NULL) {
+    if (entry == NULL && reply != NULL) {
         int shown = (int)(text.length < 80 ? text.length : 80);
         reply_problem(request, reply, 404,
                       "there is no model \"%.*s\"; GET /v1/models lists them", shown,
@@ -34,8 +32,7 @@ static const struct catalog_entry *find_entry(const struct catalog *catalog,
     return entry;
 }
 
-/* 0 when it is not a positive decimal integer without leading zeros. */
-static unsigned parse_version(struct http_text text)
+unsigned models_parse_version(struct http_text text)
 {
     unsigned number = 0;
     if (text.length == 0 || text.length > VERSION_DIGITS_MAX || text.data[0] == '0') {
@@ -50,7 +47,7 @@ static unsigned parse_version(struct http_text text)
     return number;
 }
 
-static bool is_available(const struct catalog_entry *entry, unsigned number)
+bool models_has_version(const struct catalog_entry *entry, unsigned number)
 {
     for (size_t i = 0; i < entry->available_count; i++) {
         if (entry->available[i] == number) {
@@ -60,7 +57,7 @@ static bool is_available(const struct catalog_entry *entry, unsigned number)
     return false;
 }
 
-static void refuse_version(const struct request *request, struct reply *reply,
+void models_refuse_version(const struct request *request, struct reply *reply,
                            const struct catalog_entry *entry, unsigned number)
 {
     struct http_text text = request->parameters[1];
@@ -68,7 +65,7 @@ static void refuse_version(const struct request *request, struct reply *reply,
         reply_problem(request, reply, 503, "model %s has no version that loads: %s",
                       entry->name, entry->fault == NULL ? "none is there" : entry->fault);
         reply->retry_after = 5;
-    } else if (is_available(entry, number)) {
+    } else if (models_has_version(entry, number)) {
         reply_problem(
             request, reply, 404,
             "version %u of model %s is not loaded (models.versions_loaded, or it "
@@ -89,16 +86,16 @@ const struct catalog_version *models_find_version(const struct catalog *catalog,
                                                   struct reply *reply,
                                                   const struct catalog_entry **entry)
 {
-    const struct catalog_entry *found = find_entry(catalog, request, reply);
+    const struct catalog_entry *found = models_find(catalog, request, reply);
     if (found == NULL) {
         return NULL;
     }
     bool live = request->parameters[1].data == NULL;
-    unsigned number = live ? 0 : parse_version(request->parameters[1]);
+    unsigned number = live ? 0 : models_parse_version(request->parameters[1]);
     const struct catalog_version *version =
         live || number > 0 ? catalog_version(found, number) : NULL;
     if (version == NULL) {
-        refuse_version(request, reply, found, number);
+        models_refuse_version(request, reply, found, number);
         return NULL;
     }
     *entry = found;
@@ -107,38 +104,12 @@ const struct catalog_version *models_find_version(const struct catalog *catalog,
 
 /* ---- Showing ----------------------------------------------------------------------- */
 
-static json_t *number_or_null(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
-static json_t *version_text(unsigned number)
-{
-    return json_sprintf("%u", number);
-}
-
 static const char *state_of(const struct catalog_entry *entry)
 {
     if (entry->version_count == 0) {
         return "failed";
     }
     return entry->fault == NULL ? "live" : "degraded";
-}
-
-static json_t *text_or_null(const char *text)
-{
-    return text == NULL ? json_null() : json_string(text);
-}
-
-/* With the digits of a float, not those of the double beside it. */
-static json_t *threshold_of(const struct catalog_entry *entry)
-{
-    char text[NUMBER_FLOAT_MAX + 1];
-    if (!entry->reachable || !isfinite(entry->threshold)) {
-        return json_null();
-    }
-    text[number_format_float(text, entry->threshold)] = '\0';
-    return json_real(strtod(text, NULL));
 }
 
 static json_t *describe_entry(const struct catalog_entry *entry)
@@ -149,12 +120,13 @@ static json_t *describe_entry(const struct catalog_entry *entry)
     json_t *features =
         live ? json_integer((json_int_t)deepsad_model_features(entry->versions[0].model))
              : json_null();
-    return json_pack("{ss ss so so so so so ss}", "name", entry->name, "state",
-                     state_of(entry), "fault", text_or_null(entry->fault), "version",
-                     live ? version_text(entry->versions[0].number) : json_null(),
-                     "features", features, "alpha", number_or_null(entry->alpha),
-                     "threshold", live ? threshold_of(entry) : json_null(), "loaded_at",
-                     loaded_at);
+    return json_pack(
+        "{ss ss so so so so so ss}", "name", entry->name, "state", state_of(entry),
+        "fault", value_text(entry->fault), "version",
+        live ? value_version(entry->versions[0].number) : json_null(), "features",
+        features, "alpha", value_number(entry->alpha), "threshold",
+        live && entry->reachable ? value_float(entry->threshold) : json_null(),
+        "loaded_at", loaded_at);
 }
 
 static json_t *feature_names(const struct deepsad_model *model)
@@ -170,20 +142,10 @@ static json_t *feature_names(const struct deepsad_model *model)
     return names;
 }
 
-static json_t *card_of(const struct catalog_version *version)
+json_t *models_card(const struct catalog_version *version)
 {
     json_t *card = version->card == NULL ? NULL : json_loads(version->card, 0, NULL);
     return card == NULL ? json_null() : card;
-}
-
-static json_t *describe_version(const struct catalog_entry *entry, unsigned number)
-{
-    const struct catalog_version *version = catalog_version(entry, number);
-    const char *state = version == NULL              ? "stored"
-                        : version == entry->versions ? "live"
-                                                     : "loaded";
-    return json_pack("{so ss so}", "version", version_text(number), "state", state,
-                     "card", version == NULL ? json_null() : card_of(version));
 }
 
 void handle_models(void *closure, struct request *request, struct reply *reply)
@@ -192,10 +154,13 @@ void handle_models(void *closure, struct request *request, struct reply *reply)
     const struct catalog *catalog = registry_acquire(app->registry);
     json_t *models = json_array();
     for (size_t i = 0; i < catalog->count; i++) {
-        json_array_append_new(models, describe_entry(&catalog->entries[i]));
+        json_t *model = describe_entry(&catalog->entries[i]);
+        learning_view_add(model, app, &catalog->entries[i]);
+        json_array_append_new(models, model);
     }
     registry_release(app->registry, catalog);
-    reply_json(request, reply, 200, json_pack("{so}", "models", models));
+    reply_json(request, reply, 200,
+               json_pack("{so so}", "models", models, "store", store_view(app)));
 }
 
 static json_t *describe_model(const struct catalog_entry *entry)
@@ -204,9 +169,9 @@ static json_t *describe_model(const struct catalog_entry *entry)
     if (model != NULL && entry->version_count > 0) {
         const struct catalog_version *live = &entry->versions[0];
         double alpha_min = deepsad_model_alpha_min(live->model);
-        json_object_set_new(model, "alpha_min", number_or_null(alpha_min));
+        json_object_set_new(model, "alpha_min", value_number(alpha_min));
         json_object_set_new(model, "feature_names", feature_names(live->model));
-        json_object_set_new(model, "card", card_of(live));
+        json_object_set_new(model, "card", models_card(live));
     }
     return model;
 }
@@ -215,43 +180,11 @@ void handle_model(void *closure, struct request *request, struct reply *reply)
 {
     struct app *app = closure;
     const struct catalog *catalog = registry_acquire(app->registry);
-    const struct catalog_entry *entry = find_entry(catalog, request, reply);
+    const struct catalog_entry *entry = models_find(catalog, request, reply);
     if (entry != NULL) {
-        reply_json(request, reply, 200, describe_model(entry));
-    }
-    registry_release(app->registry, catalog);
-}
-
-static json_t *describe_versions(const struct catalog_entry *entry)
-{
-    json_t *versions = json_array();
-    for (size_t i = 0; i < entry->available_count; i++) {
-        json_array_append_new(versions, describe_version(entry, entry->available[i]));
-    }
-    return json_pack("{ss so}", "model", entry->name, "versions", versions);
-}
-
-void handle_versions(void *closure, struct request *request, struct reply *reply)
-{
-    struct app *app = closure;
-    const struct catalog *catalog = registry_acquire(app->registry);
-    const struct catalog_entry *entry = find_entry(catalog, request, reply);
-    if (entry != NULL) {
-        reply_json(request, reply, 200, describe_versions(entry));
-    }
-    registry_release(app->registry, catalog);
-}
-
-void handle_version(void *closure, struct request *request, struct reply *reply)
-{
-    struct app *app = closure;
-    const struct catalog *catalog = registry_acquire(app->registry);
-    const struct catalog_entry *entry = find_entry(catalog, request, reply);
-    unsigned number = parse_version(request->parameters[1]);
-    if (entry != NULL && number > 0 && is_available(entry, number)) {
-        reply_json(request, reply, 200, describe_version(entry, number));
-    } else if (entry != NULL) {
-        refuse_version(request, reply, entry, number);
+        json_t *model = describe_model(entry);
+        learning_view_add(model, app, entry);
+        reply_json(request, reply, 200, model);
     }
     registry_release(app->registry, catalog);
 }

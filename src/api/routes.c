@@ -2,10 +2,16 @@
 #include "api/routes.h"
 
 #include "api/app.h"
+#include "api/body.h"
 #include "api/health.h"
+#include "api/jobs.h"
+#include "api/labels.h"
 #include "api/metrics.h"
 #include "api/models.h"
+#include "api/review_page.h"
+#include "api/samples.h"
 #include "api/score.h"
+#include "api/versions.h"
 
 const struct route routes[] = {
     {
@@ -45,33 +51,133 @@ const struct route routes[] = {
     {
         .methods = HTTP_GET,
         .pattern = "/metrics",
-        .flags = ROUTE_OPERATIONS,
+        .flags = ROUTE_OPERATIONS | ROUTE_MAY_BLOCK,
         .help = "counters for Prometheus",
         .handle = handle_metrics,
     },
     {
         .methods = HTTP_GET,
         .pattern = "/v1/models",
+        .flags = ROUTE_MAY_BLOCK,
         .help = "all models and their states",
         .handle = handle_models,
     },
     {
         .methods = HTTP_GET,
         .pattern = "/v1/models/{model}",
+        .flags = ROUTE_MAY_BLOCK,
         .help = "one model with its card",
         .handle = handle_model,
     },
     {
         .methods = HTTP_GET,
         .pattern = "/v1/models/{model}/versions",
+        .flags = ROUTE_MAY_BLOCK,
         .help = "its versions",
         .handle = handle_versions,
     },
     {
         .methods = HTTP_GET,
         .pattern = "/v1/models/{model}/versions/{version}",
+        .flags = ROUTE_MAY_BLOCK,
         .help = "one version with its card",
         .handle = handle_version,
+    },
+    {
+        .methods = HTTP_POST,
+        .pattern = "/v1/models/{model}/labels",
+        .flags = ROUTE_TAKES_JSON | ROUTE_MAY_BLOCK,
+        .help = "record verdicts on samples",
+        .begin = body_begin,
+        .body = body_collect,
+        .handle = handle_labels_add,
+        .end = body_end,
+    },
+    {
+        .methods = HTTP_GET,
+        .pattern = "/v1/models/{model}/labels",
+        .flags = ROUTE_MAY_BLOCK,
+        .help = "its labels, newest first",
+        .handle = handle_labels,
+    },
+    {
+        .methods = HTTP_DELETE,
+        .pattern = "/v1/models/{model}/labels",
+        .flags = ROUTE_MAY_BLOCK,
+        .help = "withdraw all labels of an analyst",
+        .handle = handle_labels_withdraw,
+    },
+    {
+        .methods = HTTP_DELETE,
+        .pattern = "/v1/models/{model}/labels/{label_id}",
+        .flags = ROUTE_MAY_BLOCK,
+        .help = "withdraw a label",
+        .handle = handle_label_withdraw,
+    },
+    {
+        .methods = HTTP_GET,
+        .pattern = "/v1/models/{model}/samples/{sample_id}",
+        .flags = ROUTE_MAY_BLOCK,
+        .help = "a kept sample and its labels",
+        .handle = handle_sample,
+    },
+    {
+        .methods = HTTP_GET,
+        .pattern = "/v1/models/{model}/review",
+        .flags = ROUTE_MAY_BLOCK,
+        .help = "samples that a person should look at next",
+        .handle = handle_review,
+    },
+    {
+        .methods = HTTP_POST,
+        .pattern = "/v1/models/{model}/retrain",
+        .flags = ROUTE_TAKES_JSON | ROUTE_BODY_OPTIONAL | ROUTE_MAY_BLOCK,
+        .help = "retrain it now",
+        .begin = body_begin,
+        .body = body_collect,
+        .handle = handle_retrain,
+        .end = body_end,
+    },
+    {
+        .methods = HTTP_GET,
+        .pattern = "/v1/models/{model}/jobs",
+        .flags = ROUTE_MAY_BLOCK,
+        .help = "its retrainings, newest first",
+        .handle = handle_jobs,
+    },
+    {
+        .methods = HTTP_GET,
+        .pattern = "/v1/jobs/{job}",
+        .flags = ROUTE_MAY_BLOCK,
+        .help = "one retraining and how far it is",
+        .handle = handle_job,
+    },
+    {
+        .methods = HTTP_DELETE,
+        .pattern = "/v1/jobs/{job}",
+        .flags = ROUTE_MAY_BLOCK,
+        .help = "cancel it",
+        .handle = handle_job_cancel,
+    },
+    {
+        .methods = HTTP_POST,
+        .pattern = "/v1/models/{model}/versions/{version}/activate",
+        .flags = ROUTE_TAKES_JSON | ROUTE_BODY_OPTIONAL | ROUTE_MAY_BLOCK,
+        .help = "make that version live",
+        .begin = body_begin,
+        .body = body_collect,
+        .handle = handle_activate,
+        .end = body_end,
+    },
+    {
+        .methods = HTTP_POST,
+        .pattern = "/v1/models/{model}/release",
+        .flags = ROUTE_TAKES_JSON | ROUTE_BODY_OPTIONAL | ROUTE_MAY_BLOCK,
+        .help = "let new versions go live again",
+        .begin = body_begin,
+        .body = body_collect,
+        .handle = handle_release,
+        .end = body_end,
     },
     {
         .methods = HTTP_GET,

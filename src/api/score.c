@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/score.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/csv_rows.h"
+#include "api/explanation.h"
 #include "api/json_rows.h"
+#include "api/keep.h"
 #include "api/models.h"
 #include "base/clock.h"
 #include "base/number.h"
@@ -23,6 +26,7 @@ struct scoring {
     struct csv_rows csv;
     float *scores; /* (capacity), behind them as many p-values */
     size_t capacity;
+    struct explanation explanation;
     struct scoring *next; /* in the worker's list of idle ones */
 };
 
@@ -44,6 +48,7 @@ static void scoring_free(struct scoring *scoring)
 {
     rows_done(&scoring->rows);
     csv_rows_done(&scoring->csv);
+    explanation_done(&scoring->explanation);
     free(scoring->scores);
     free(scoring);
 }
@@ -212,6 +217,11 @@ static char *put_result(char *out, const struct number_texts *texts, size_t scor
                      : PUT(out, ",\"anomalous\":false}");
 }
 
+static char *put_id(char *out, const struct rows *rows, size_t row)
+{
+    return put(out, rows->id_text.data + rows->ids[row].offset, rows->ids[row].length);
+}
+
 static char *put_count(char *out, unsigned value)
 {
     char digits[10];
@@ -282,7 +292,7 @@ static size_t append_results(struct buffer *out, const struct scoring *scoring,
         anomalies += anomalous;
         at = i > 0 ? PUT(at, ",{\"id\":\"") : PUT(at, "{\"id\":\"");
         if (rows->has_ids) {
-            at = put(at, rows->id_text.data + rows->ids[i].offset, rows->ids[i].length);
+            at = put_id(at, rows, i);
         } else {
             uuid_make(source, now, at);
             at += UUID_SIZE;
@@ -293,6 +303,109 @@ static size_t append_results(struct buffer *out, const struct scoring *scoring,
     out->length += (size_t)(at - start);
     return anomalies;
 }
+
+/* The same, each with an explanation of so many features; the rows have ids. */
+static size_t append_explained(struct buffer *out, struct scoring *scoring,
+                               struct deepsad_workspace *workspace, size_t explained)
+{
+    const struct deepsad_model *model = scoring->version->model;
+    const struct rows *rows = &scoring->rows;
+    const float *p_values = scoring->scores + scoring->capacity;
+    double alpha = scoring->entry->alpha;
+    size_t anomalies = 0;
+    for (size_t i = 0; i < rows->count; i++) {
+        struct number_texts texts;
+        char *start = buffer_reserve(out, RESULT_MAX);
+        if (start == NULL) {
+            return 0;
+        }
+        format_block(&texts, scoring->scores + i, p_values + i, 1);
+        bool anomalous = (double)p_values[i] <= alpha;
+        anomalies += anomalous;
+        char *at = i > 0 ? PUT(start, ",{\"id\":\"") : PUT(start, "{\"id\":\"");
+        at = put_id(at, rows, i);
+        at = put_result(at, &texts, 0, 1, anomalous);
+        out->length += (size_t)(at - start) - 1; /* its brace closes later */
+        if (!explanation_append(&scoring->explanation, out, model, workspace,
+                                rows->x + i * rows->columns.count, explained)) {
+            out->failed = true;
+            return 0;
+        }
+        buffer_append(out, "}", 1);
+    }
+    buffer_append(out, "]}", 2);
+    return anomalies;
+}
+
+static void append_kept(struct buffer *out, bool kept)
+{
+    if (!out->failed) {
+        out->length--; /* the brace that ends the answer */
+        buffer_append_text(out, kept ? ",\"kept\":true}" : ",\"kept\":false}");
+    }
+}
+
+/* ---- Options of the request -------------------------------------------------------- */
+
+struct options {
+    size_t explained; /* features of each row */
+    bool asked_to_keep;
+    bool keep; /* by the policy too, and there is a store */
+};
+
+/* Fills the reply where too much is to be explained. */
+static bool read_options(struct options *out, const struct scoring *scoring,
+                         const struct request *request, struct reply *reply)
+{
+    size_t rows = scoring->rows.count, features = scoring->rows.columns.count;
+    bool json = request->body_type != BODY_CSV;
+    double wanted = json ? scoring->json.grammar.explain : 0;
+    size_t explained = wanted < (double)features ? (size_t)wanted : features;
+    if (explained > 0 &&
+        (rows > EXPLANATION_ROWS_MAX || rows > EXPLANATION_FEATURES_MAX / explained)) {
+        char detail[192];
+        snprintf(detail, sizeof detail,
+                 "explain: %zu features of %zu rows; an answer explains at most %d rows "
+                 "and %d features in all; send the rows in several requests",
+                 explained, rows, EXPLANATION_ROWS_MAX, EXPLANATION_FEATURES_MAX);
+        reply_problem_at(request, reply, 413, detail, "#/explain");
+        return false;
+    }
+    bool asked = json && scoring->json.grammar.keep;
+    out->explained = explained;
+    out->asked_to_keep = asked;
+    out->keep =
+        scoring->app->store != NULL && keep_wanted(&scoring->entry->policy, asked);
+    return true;
+}
+
+/* Ids of our own where the request brings none, so that all that names a row has the same
+ * one. False: out of memory. */
+static bool name_rows(struct rows *rows, struct uuid_source *source)
+{
+    int64_t now = clock_realtime_ms();
+    for (size_t i = 0; !rows->has_ids && i < rows->count; i++) {
+        char id[UUID_SIZE];
+        uuid_make(source, now, id);
+        if (!rows_add_id(rows, id, sizeof id)) {
+            return false;
+        }
+    }
+    rows->has_ids = true;
+    return true;
+}
+
+static bool keep(const struct scoring *scoring)
+{
+    const struct store_keep what = {.model = scoring->entry->name,
+                                    .version = scoring->version->number,
+                                    .scored_at_ms = clock_realtime_ms(),
+                                    .scores = scoring->scores,
+                                    .p_values = scoring->scores + scoring->capacity};
+    return keep_rows(scoring->app->store, &what, &scoring->rows);
+}
+
+/* ---- The whole --------------------------------------------------------------------- */
 
 static void count_rows(struct app *app, struct worker *worker, const char *model,
                        size_t rows, size_t anomalies)
@@ -316,29 +429,51 @@ static bool decoded(struct scoring *scoring, const struct request *request)
                                           : json_rows_finish(&scoring->json);
 }
 
+/* Scores and, if `wanted`, keeps; then writes the answer. False: out of memory. */
+static bool answer(struct scoring *scoring, struct worker *worker, struct reply *reply,
+                   const struct options *options)
+{
+    struct rows *rows = &scoring->rows;
+    if (worker == NULL || !reserve_scores(scoring, rows->count) ||
+        deepsad_score(scoring->version->model, worker->workspace, scoring->scores,
+                      scoring->scores + scoring->capacity, rows->x, rows->count,
+                      NULL) != DEEPSAD_OK) {
+        return false;
+    }
+    if ((options->keep || options->explained > 0) && !name_rows(rows, &worker->ids)) {
+        return false;
+    }
+    bool kept = options->keep && keep(scoring);
+    append_head(&reply->body, scoring);
+    size_t anomalies = options->explained > 0
+                           ? append_explained(&reply->body, scoring, worker->workspace,
+                                              options->explained)
+                           : append_results(&reply->body, scoring, &worker->ids);
+    if (options->asked_to_keep) {
+        append_kept(&reply->body, kept);
+    }
+    count_rows(scoring->app, worker, scoring->entry->name, rows->count, anomalies);
+    return true;
+}
+
 void score_handle(void *closure, struct request *request, struct reply *reply)
 {
-    struct app *app = closure;
-    struct worker *worker = request->worker;
     struct scoring *scoring = request->state;
-    struct rows *rows = &scoring->rows;
+    struct options options;
+    (void)closure;
     if (!decoded(scoring, request)) {
-        const struct rows_fault *fault = &rows->fault;
+        const struct rows_fault *fault = &scoring->rows.fault;
         reply_problem_at(request, reply, fault->status, fault->detail,
                          fault->pointer[0] == '\0' ? NULL : fault->pointer);
         return;
     }
-    struct deepsad_error error = {0};
-    if (worker == NULL || !reserve_scores(scoring, rows->count) ||
-        deepsad_score(scoring->version->model, worker->workspace, scoring->scores,
-                      scoring->scores + scoring->capacity, rows->x, rows->count,
-                      &error) != DEEPSAD_OK) {
+    if (!read_options(&options, scoring, request, reply)) {
+        return;
+    }
+    if (!answer(scoring, request->worker, reply, &options)) {
         reply_problem(request, reply, 500, "out of memory for scoring");
         return;
     }
-    append_head(&reply->body, scoring);
-    size_t anomalies = append_results(&reply->body, scoring, &worker->ids);
     reply->status = 200;
     reply->content_type = "application/json";
-    count_rows(app, worker, scoring->entry->name, rows->count, anomalies);
 }

@@ -12,6 +12,9 @@
 static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const formats[] = {"auto", "text", "json", "journal", NULL};
 
+/* In the order of enum learner_priority. */
+static const char *const priorities[] = {"idle", "nice", "normal", NULL};
+
 #define KIB 1024.0
 #define MIB (1024.0 * KIB)
 #define GIB (1024.0 * MIB)
@@ -35,6 +38,13 @@ static const struct setting settings[] = {
      .max = 256,
      .fallback = "0",
      .help = "Threads that serve; 0: one per core."},
+    {.key = "server.blocking_threads",
+     .type = SETTING_COUNT,
+     AT(server.blocking_threads),
+     .min = 1,
+     .max = 256,
+     .fallback = "16",
+     .help = "Threads for requests that wait: for the disk, for many rows."},
     {.key = "server.connections",
      .type = SETTING_COUNT,
      AT(server.connections),
@@ -80,6 +90,68 @@ static const struct setting settings[] = {
      AT(state.directory),
      .fallback = "/var/lib/deepsad/state",
      .help = "Where the daemon keeps its own data."},
+    {.key = "samples.count",
+     .type = SETTING_COUNT,
+     AT(samples.count),
+     .min = 0,
+     .max = 1e9,
+     .fallback = "100000",
+     .help = "Kept samples of a model without a label; the oldest go."},
+    {.key = "samples.age",
+     .type = SETTING_DURATION,
+     AT(samples.age),
+     .min = 0,
+     .max = 1e10,
+     .fallback = "90d",
+     .help = "Older samples without a label go; 0s: none by age."},
+    {.key = "samples.queue",
+     .type = SETTING_SIZE,
+     AT(samples.queue),
+     .min = 64 * KIB,
+     .max = GIB,
+     .fallback = "16MiB",
+     .help = "Memory of samples that wait to be written; more are dropped."},
+    {.key = "labels.idempotency_age",
+     .type = SETTING_DURATION,
+     AT(labels.idempotency_age),
+     .min = 60,
+     .max = 1e10,
+     .fallback = "7d",
+     .help = "How long an Idempotency-Key is remembered."},
+    {.key = "review.lease",
+     .type = SETTING_DURATION,
+     AT(review.lease),
+     .min = 0,
+     .max = 86400,
+     .fallback = "10m",
+     .help = "How long a row shown to one analyst is not shown to others."},
+    {.key = "review.pool",
+     .type = SETTING_COUNT,
+     AT(review.pool),
+     .min = 1,
+     .max = 1e7,
+     .fallback = "20000",
+     .help = "Newest samples without a label that the review list looks at."},
+    {.key = "learning.debounce",
+     .type = SETTING_DURATION,
+     AT(learning.debounce),
+     .min = 0,
+     .max = 3600,
+     .fallback = "50ms",
+     .help = "Time without a new label before a retraining starts."},
+    {.key = "learning.threads",
+     .type = SETTING_COUNT,
+     AT(learning.threads),
+     .min = 0,
+     .max = 256,
+     .fallback = "1",
+     .help = "Threads of a retraining; 0: one per core."},
+    {.key = "learning.priority",
+     .type = SETTING_CHOICE,
+     AT(learning.priority),
+     .choices = priorities,
+     .fallback = "idle",
+     .help = "idle, nice or normal: what a retraining leaves to scoring."},
     {.key = "limits.body",
      .type = SETTING_SIZE,
      AT(limits.body),
@@ -101,6 +173,27 @@ static const struct setting settings[] = {
      .max = GIB,
      .fallback = "64MiB",
      .help = "Memory of a request's rows as floats."},
+    {.key = "limits.labels",
+     .type = SETTING_COUNT,
+     AT(limits.labels),
+     .min = 1,
+     .max = 1e6,
+     .fallback = "1000",
+     .help = "Labels of a request."},
+    {.key = "limits.label_text",
+     .type = SETTING_SIZE,
+     AT(limits.label_text),
+     .min = 1,
+     .max = MIB,
+     .fallback = "4KiB",
+     .help = "Length of a label's analyst, reason and note, each."},
+    {.key = "limits.page",
+     .type = SETTING_COUNT,
+     AT(limits.page),
+     .min = 1,
+     .max = 1e6,
+     .fallback = "1000",
+     .help = "Entries of one page of a list."},
     {.key = "limits.in_flight",
      .type = SETTING_COUNT,
      AT(limits.in_flight),
@@ -160,8 +253,9 @@ _Static_assert((int)TABLE_SIZE <= (int)CONFIG_SETTINGS_MAX, "raise the maximum")
 
 static const struct setting_table table = {settings, TABLE_SIZE};
 
-/* What is given to the threads and sockets when they are made. */
-static const char *const fixed_prefixes[] = {"server.", "state."};
+/* What is given to threads, sockets, the store and the learner when they are made. */
+static const char *const fixed_prefixes[] = {"server.", "state.", "models.directory",
+                                             "samples.queue", "learning.priority"};
 
 static int load_file(struct config *config, enum setting_source *origins,
                      const struct config_sources *sources, struct deepsad_error *error)
@@ -308,5 +402,14 @@ struct registry_options config_registry(const struct config *config)
     return (struct registry_options){
         .directory = config->models.directory,
         .versions_loaded = config->models.versions_loaded,
+    };
+}
+
+struct store_retention config_retention(const struct config *config)
+{
+    return (struct store_retention){
+        .samples = config->samples.count,
+        .samples_age = config->samples.age,
+        .idempotency_age = config->labels.idempotency_age,
     };
 }

@@ -11,11 +11,13 @@
 #include "base/setting.h"
 #include "http/server.h"
 #include "model/registry.h"
+#include "store/store.h"
 
 struct config {
     struct {
         char *listen, *operations_listen;
-        size_t threads, connections, connections_per_ip, connection_memory;
+        size_t threads, blocking_threads;
+        size_t connections, connections_per_ip, connection_memory;
         double drain_time;
     } server;
     struct {
@@ -26,6 +28,23 @@ struct config {
         char *directory;
     } state;
     struct {
+        size_t count, queue;
+        double age;
+    } samples;
+    struct {
+        double idempotency_age;
+    } labels;
+    struct {
+        double lease;
+        size_t pool;
+    } review;
+    struct {
+        double debounce;
+        size_t threads;
+        int priority;
+    } learning;
+    struct {
+        size_t labels, label_text, page;
         size_t body, rows, decoded, in_flight;
         double head_time, body_time, reply_time, idle_time;
     } limits;
@@ -35,7 +54,7 @@ struct config {
     } log;
 };
 
-enum { CONFIG_SETTINGS_MAX = 32 };
+enum { CONFIG_SETTINGS_MAX = 48 };
 
 /* What the command line says: keys and values of settings, kept for reloads. */
 struct config_flag {
@@ -66,5 +85,6 @@ void config_log_fixed(const struct config *running, const struct config *next);
 
 struct server_limits config_limits(const struct config *config);
 struct registry_options config_registry(const struct config *config);
+struct store_retention config_retention(const struct config *config);
 
 #endif

@@ -3,14 +3,17 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "api/app.h"
 #include "api/routes.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "daemon/notify.h"
 #include "daemon/signals.h"
 #include "nn/matrix.h"
+#include "store/sqlite.h"
 
 struct daemon {
     struct config config;
@@ -36,12 +39,26 @@ static void apply(struct daemon *daemon)
     log_configure((enum log_level)config->log.level, (enum log_format)config->log.format);
     atomic_store(&app->max_rows, config->limits.rows);
     atomic_store(&app->max_decoded, config->limits.decoded);
+    atomic_store(&app->max_labels, config->limits.labels);
+    atomic_store(&app->max_label_text, config->limits.label_text);
+    atomic_store(&app->max_page, config->limits.page);
     atomic_store(&app->log_access, config->log.access);
     struct server_limits limits = config_limits(config);
     for (size_t i = 0; i < APP_SERVERS; i++) {
         if (app->servers[i] != NULL) {
             server_set_limits(app->servers[i], &limits);
         }
+    }
+    if (app->store != NULL) {
+        struct store_retention retention = config_retention(config);
+        store_set_retention(app->store, &retention);
+    }
+    if (app->review != NULL) {
+        review_set(app->review, config->review.lease, config->review.pool);
+    }
+    if (app->learner != NULL) {
+        learner_set_options(app->learner, config->learning.debounce,
+                            config->learning.threads);
     }
 }
 
@@ -85,6 +102,7 @@ static int load_next(struct daemon *daemon, struct deepsad_error *error)
         return status;
     }
     struct registry_options options = config_registry(&next);
+    options.directory = daemon->app.models_directory; /* the learner's, too */
     status = registry_reload(daemon->app.registry, &options, error);
     if (status != DEEPSAD_OK) {
         config_done(&next);
@@ -115,6 +133,46 @@ static void reload(struct daemon *daemon)
     notify_send("READY=1");
 }
 
+/* ---- Store and learner ------------------------------------------------------------- */
+
+static int open_store(struct daemon *daemon, struct deepsad_error *error)
+{
+    const struct config *config = &daemon->config;
+    struct sqlite_options options = {
+        .directory = config->state.directory,
+        .queue = config->samples.queue,
+        .retention = config_retention(config),
+    };
+    int status = file_make_directories(options.directory, error);
+    if (status == DEEPSAD_OK) {
+        status = sqlite_open(&daemon->app.store, &options, error);
+    }
+    if (status != DEEPSAD_OK) {
+        error_prefix(error, "state.directory");
+    }
+    return status;
+}
+
+static int start_learner(struct daemon *daemon, struct deepsad_error *error)
+{
+    const struct config *config = &daemon->config;
+    struct app *app = &daemon->app;
+    struct learner_options options = {
+        .registry = app->registry,
+        .store = app->store,
+        .debounce = config->learning.debounce,
+        .threads = config->learning.threads,
+        .priority = config->learning.priority,
+        .observe = metrics_count_job,
+        .closure = app->metrics,
+    };
+    app->review = review_new(config->review.lease, config->review.pool);
+    if (app->review == NULL) {
+        return error_no_memory(error, "the review list");
+    }
+    return learner_start(&app->learner, &options, app->models_directory, error);
+}
+
 /* ---- Servers ----------------------------------------------------------------------- */
 
 static int start_server(struct daemon *daemon, size_t index, const char *listen,
@@ -125,6 +183,7 @@ static int start_server(struct daemon *daemon, size_t index, const char *listen,
     struct server_options options = {
         .listen = listen,
         .threads = operations ? 1 : config->server.threads,
+        .blocking_threads = operations ? 1 : config->server.blocking_threads,
         .connections = operations ? 64 : config->server.connections,
         .connections_per_ip = operations ? 0 : config->server.connections_per_ip,
         .connection_memory = config->server.connection_memory,
@@ -200,14 +259,11 @@ static void serve(struct daemon *daemon)
     drain(daemon);
 }
 
-int daemon_run(struct config *config, const struct config_sources *sources,
-               struct deepsad_error *error)
+static int start(struct daemon *daemon, struct deepsad_error *error)
 {
-    struct daemon daemon = {.config = *config, .sources = sources};
-    struct app *app = &daemon.app;
-    raise_descriptor_limit();
-    apply(&daemon);
-    struct registry_options options = config_registry(&daemon.config);
+    struct app *app = &daemon->app;
+    struct registry_options options = config_registry(&daemon->config);
+    options.directory = app->models_directory;
     int status = signals_init(error);
     if (status == DEEPSAD_OK) {
         status = matrix_blas_init(error);
@@ -219,25 +275,55 @@ int daemon_run(struct config *config, const struct config_sources *sources,
         status = registry_open(&app->registry, &options, error);
     }
     if (status == DEEPSAD_OK) {
-        status = start_servers(&daemon, error);
+        status = open_store(daemon, error);
     }
     if (status == DEEPSAD_OK) {
-        serve(&daemon);
+        status = start_learner(daemon, error);
     }
+    return status == DEEPSAD_OK ? start_servers(daemon, error) : status;
+}
+
+/* Handlers use all the others, the learner uses store and registry. */
+static void stop(struct daemon *daemon)
+{
+    struct app *app = &daemon->app;
     for (size_t i = 0; i < APP_SERVERS; i++) {
         server_stop(app->servers[i]);
     }
     for (size_t i = 0; i < APP_SERVERS; i++) {
         server_free(app->servers[i]);
     }
+    learner_stop(app->learner);
+    review_free(app->review);
+    store_close(app->store);
     if (app->registry != NULL) {
         registry_close(app->registry);
     }
     metrics_free(app->metrics);
+}
+
+int daemon_run(struct config *config, const struct config_sources *sources,
+               struct deepsad_error *error)
+{
+    struct daemon daemon = {.config = *config, .sources = sources};
+    char *models_directory = strdup(config->models.directory);
+    if (models_directory == NULL) {
+        config_done(&daemon.config);
+        return error_no_memory(error, "the configuration");
+    }
+    daemon.app.models_directory = models_directory;
+    raise_descriptor_limit();
+    apply(&daemon);
+    int status = start(&daemon, error);
+    if (status == DEEPSAD_OK) {
+        serve(&daemon);
+    }
+    stop(&daemon);
     if (status == DEEPSAD_OK) {
         log_event(LOG_LEVEL_INFO, "stopped");
     }
     config_done(&daemon.config);
+    free(models_directory);
     return status;
 }
 

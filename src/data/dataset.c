@@ -210,8 +210,7 @@ int deepsad_dataset_read(struct deepsad_dataset *out, const char *path,
 
 /* ---- Writing ---- */
 
-/* Quoted where commas, quotes, line ends or outer blanks would change it. */
-static void append_name(struct buffer *out, const char *name)
+void dataset_append_name(struct buffer *out, const char *name)
 {
     size_t length = strlen(name);
     bool quote = strpbrk(name, ",\"\r\n") != NULL || length == 0 ||
@@ -233,7 +232,7 @@ static void append_header(struct buffer *out, const struct deepsad_dataset *data
 {
     for (size_t j = 0; j < dataset->features; j++) {
         if (dataset->names != NULL) {
-            append_name(out, dataset->names[j]);
+            dataset_append_name(out, dataset->names[j]);
         } else {
             buffer_printf(out, "x%zu", j);
         }

@@ -4,6 +4,7 @@
 #ifndef DATA_DATASET_H
 #define DATA_DATASET_H
 
+#include "base/buffer.h"
 #include "deepsad.h"
 
 /* Room for `rows` x `features` values and labels, all zero, in *out; its other members
@@ -15,6 +16,10 @@ int dataset_allocate(struct deepsad_dataset *out, size_t rows, size_t features,
  * ones have none. */
 int dataset_resize(struct deepsad_dataset *dataset, size_t rows, const char *what,
                    struct deepsad_error *error);
+
+/* A feature's name as a cell of CSV, quoted where commas, quotes, line ends or outer
+ * blanks would change it. */
+void dataset_append_name(struct buffer *out, const char *name);
 
 /* A copy of `count` rows of `dataset`, in the order of `rows`, with names and shape. */
 int dataset_select(struct deepsad_dataset *out, const struct deepsad_dataset *dataset,

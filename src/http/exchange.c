@@ -99,7 +99,8 @@ static bool body_fits(const struct route *route, const struct head *head,
 {
     struct request *request = &exchange->request;
     unsigned takes = route->flags & (ROUTE_TAKES_JSON | ROUTE_TAKES_CSV);
-    if (takes == 0) {
+    bool empty = request->has_length ? request->content_length == 0 : !request->chunked;
+    if (takes == 0 || (empty && (route->flags & ROUTE_BODY_OPTIONAL) != 0)) {
         return true;
     }
     if (!request->has_length && !request->chunked) {
@@ -202,6 +203,17 @@ bool exchange_part(struct exchanges *all, struct exchange *exchange, const char 
         exchange->route->body(all->options->app, &exchange->request, bytes, size);
     }
     return true;
+}
+
+bool exchange_may_block(const struct exchange *exchange)
+{
+    return !exchange->refused && (exchange->route->flags & ROUTE_MAY_BLOCK) != 0;
+}
+
+void exchange_cancel(struct exchange *exchange)
+{
+    refuse_load(exchange, "the server is shutting down");
+    exchange->reply.close = true;
 }
 
 void exchange_handle(struct exchanges *all, struct exchange *exchange)

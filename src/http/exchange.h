@@ -14,6 +14,7 @@
 
 #include "base/uuid.h"
 #include "http/connection.h"
+#include "http/executor.h"
 #include "http/head.h"
 #include "http/options.h"
 #include "http/reply.h"
@@ -32,6 +33,11 @@ struct exchange {
     bool begun;   /* route->begin has run, so route->end must */
     bool refused; /* the reply is known, the body is dropped */
     bool queued;  /* the answer is on its way */
+    /* Of a route that may block: what the executor runs, for whom (the library's
+     * connection, suspended meanwhile), and that it has the reply. */
+    struct executor_task task;
+    void *suspended;
+    atomic_bool handled;
     uint64_t received;
     double started;
     struct exchange *next; /* in the owner's free list */
@@ -67,6 +73,10 @@ void exchange_head(struct exchanges *all, struct exchange *exchange,
 /* A part of the body. False: too much even to be dropped. */
 bool exchange_part(struct exchanges *all, struct exchange *exchange, const char *bytes,
                    size_t size);
+/* Whether the reply has yet to be made by a handler that may block. */
+bool exchange_may_block(const struct exchange *exchange);
+/* The server is stopping: the reply says so. */
+void exchange_cancel(struct exchange *exchange);
 /* The body is complete: makes the reply, where it is not known. */
 void exchange_handle(struct exchanges *all, struct exchange *exchange);
 /* Tells the observer. */

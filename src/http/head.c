@@ -32,6 +32,17 @@ static void add_content_type(struct head *head, struct request *request,
     request->body_type = http_body_type_parse(value, length);
 }
 
+static void add_key(struct head *head, struct request *request, const char *value,
+                    size_t length)
+{
+    head->idempotency_keys++;
+    head->bad_key |= length == 0 || length > REQUEST_KEY_MAX;
+    for (size_t i = 0; i < length; i++) {
+        head->bad_key |= value[i] < '!' || value[i] > '~';
+    }
+    request->idempotency_key = value;
+}
+
 /* A name with a space ("Content-Length : 5") is another field to one reader than to the
  * next, which is how requests are smuggled past a proxy. */
 static bool is_bad_name(const char *name, size_t length)
@@ -67,6 +78,11 @@ void head_add(struct head *head, struct request *request, const char *name,
     case 14:
         if (IS("Content-Length")) {
             add_length(head, request, value, value_length);
+        }
+        break;
+    case 15:
+        if (IS("Idempotency-Key")) {
+            add_key(head, request, value, value_length);
         }
         break;
     case 16:
@@ -109,6 +125,10 @@ bool head_check(const struct head *head, const struct request *request, bool htt
         detail = "Transfer-Encoding needs HTTP/1.1";
     } else if (head->content_types > 1) {
         detail = "more than one Content-Type";
+    } else if (head->idempotency_keys > 1) {
+        detail = "more than one Idempotency-Key";
+    } else if (head->bad_key) {
+        detail = "Idempotency-Key is not 1 to 255 visible characters of ASCII";
     }
     if (detail == NULL) {
         return true;

@@ -12,13 +12,15 @@
 
 struct head {
     unsigned hosts, lengths, encodings, content_types; /* how many of each */
+    unsigned idempotency_keys;
     bool has_nul, bad_name, bad_length, unknown_transfer, expects;
-    bool has_content_encoding;
+    bool has_content_encoding, bad_key;
     struct http_text request_id;
     struct http_text content_type;
 };
 
-/* One header field; fills `head`, and of `request` length, chunked, body type. */
+/* One header field; fills `head`, and of `request` length, chunked, body type, key. The
+ * value ends with a NUL, as the library's do. */
 void head_add(struct head *head, struct request *request, const char *name,
               size_t name_length, const char *value, size_t value_length);
 

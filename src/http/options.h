@@ -29,8 +29,9 @@ struct server_event {
 
 struct server_options {
     const char *listen;
-    size_t threads;            /* at least 1 */
-    size_t connections;        /* at once, at least one per thread */
+    size_t threads;          /* at least 1 */
+    size_t blocking_threads; /* for routes that may block; 0: they run where others do */
+    size_t connections;      /* at once, at least one per thread */
     size_t connections_per_ip; /* 0 = no limit */
     size_t connection_memory;  /* bytes for a connection's head and input */
     struct server_limits limits;

@@ -26,6 +26,9 @@ const char *http_status_title(unsigned status)
         const char *title;
     } titles[] = {
         {200, "OK"},
+        {201, "Created"},
+        {202, "Accepted"},
+        {204, "No Content"},
         {400, "Bad Request"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},

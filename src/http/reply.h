@@ -17,6 +17,7 @@ struct reply {
     const char *content_type; /* a constant */
     struct buffer body;
     char allow[64];       /* Allow, of 405 */
+    char location[256];   /* Location; "" = no such header */
     unsigned retry_after; /* seconds; 0 = no such header */
     bool close;           /* the connection ends with this answer */
 };

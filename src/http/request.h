@@ -26,17 +26,30 @@ struct http_text {
     size_t length;
 };
 
-enum { REQUEST_PARAMETERS_MAX = 4, REQUEST_ID_MAX = 64 };
+enum {
+    REQUEST_PARAMETERS_MAX = 4,
+    REQUEST_ID_MAX = 64,
+    REQUEST_ARGUMENTS_MAX = 8, /* more than any endpoint takes */
+    REQUEST_KEY_MAX = 255,
+};
 
 struct request {
     enum http_method method;
     const char *path; /* without the query; not percent-decoded: no route needs it */
     struct http_text parameters[REQUEST_PARAMETERS_MAX]; /* of {..} in the pattern */
+    /* Of the query, as sent; query.h decodes them. */
+    struct {
+        struct http_text name, value;
+    } arguments[REQUEST_ARGUMENTS_MAX];
+    size_t argument_count;
+    bool arguments_excess; /* there were more */
     enum body_type body_type;
     bool has_length, chunked;
     uint64_t content_length;
     char id[REQUEST_ID_MAX + 1]; /* X-Request-Id, the client's or ours */
     size_t id_length;
+    /* Idempotency-Key: 1 to REQUEST_KEY_MAX visible characters of ASCII; NULL = none */
+    const char *idempotency_key;
     void *worker; /* what server_options.worker_new made for this thread, or NULL */
     void *state;  /* for the route's functions; NULL at first */
 };

@@ -3,7 +3,16 @@
  * The library calls on_request() once with the head of a request, once with each part of
  * the body, and once more when all has come; answers leave from that last call (one that
  * leaves from the first ends the connection), except where the body should not be read at
- * all. Exchanges are kept by the thread they ran in, with the memory their buffers have
+ * all.
+ *
+ * A request whose handler may block is handed to the executor when it is complete, its
+ * connection suspended: the thread that serves it goes on with others. When the reply is
+ * there the connection is resumed, and the library calls on_request() once more, in the
+ * connection's own thread, which sends it. Suspended before it is handed over, resumed as
+ * the last thing: at any time one thread alone has the exchange. A client that goes away
+ * meanwhile, or is shut down by the reaper, is noticed after that.
+ *
+ * Exchanges are kept by the thread they ran in, with the memory their buffers have
  * grown to, up to a cap.
  */
 #include "http/server.h"
@@ -11,6 +20,8 @@
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -31,6 +42,7 @@ enum {
 /* One of the library's threads, found by its id when a connection is accepted. */
 struct thread {
     pthread_t id;
+    struct server *server;
     void *worker;
     struct uuid_source ids;
     struct exchange *free;
@@ -43,7 +55,8 @@ struct server {
     char address[LISTEN_ADDRESS_MAX];
     struct connection_table connections;
     struct exchanges exchanges;
-    pthread_mutex_t mutex; /* guards `threads`; a leaf */
+    struct executor *executor; /* NULL: nothing is handed over */
+    pthread_mutex_t mutex;     /* guards `threads`; a leaf */
     struct thread *threads;
     bool listening;
     MHD_socket quiesced; /* the socket after it; closed in the end */
@@ -60,6 +73,7 @@ static struct thread *thread_current(struct server *server)
     }
     if (thread == NULL && (thread = calloc(1, sizeof *thread)) != NULL) {
         thread->id = pthread_self();
+        thread->server = server;
         thread->worker = server->options.worker_new(server->options.app);
         uuid_source_init(&thread->ids);
         thread->next = server->threads;
@@ -115,8 +129,12 @@ static void add_headers(struct server *server, struct exchange *exchange,
     if (reply->status == 405) {
         MHD_add_response_header(response, "Allow", reply->allow);
     }
+    if (reply->location[0] != '\0') {
+        MHD_add_response_header(response, "Location", reply->location);
+    }
     if (reply->retry_after > 0) {
-        char seconds[] = {(char)('0' + reply->retry_after % 10), '\0'};
+        char seconds[16];
+        snprintf(seconds, sizeof seconds, "%u", reply->retry_after);
         MHD_add_response_header(response, "Retry-After", seconds);
     }
     if (reply->close ||
@@ -158,6 +176,44 @@ static enum MHD_Result send_reply(struct server *server, struct exchange *exchan
     return result;
 }
 
+/* ---- Handing over ---- */
+
+/* In a thread of the executor, or in the one that stops it. */
+static void run_exchange(struct executor_task *task, void *worker, bool cancelled)
+{
+    struct exchange *exchange =
+        (struct exchange *)((char *)task - offsetof(struct exchange, task));
+    struct thread *owner = exchange->owner;
+    struct MHD_Connection *connection = exchange->suspended;
+    if (cancelled) {
+        exchange_cancel(exchange);
+    } else {
+        exchange->request.worker = worker;
+        exchange_handle(&owner->server->exchanges, exchange);
+        exchange->request.worker = owner->worker;
+    }
+    atomic_store_explicit(&exchange->handled, true, memory_order_release);
+    MHD_resume_connection(connection); /* from here on the exchange is not ours */
+}
+
+static enum MHD_Result hand_over(struct server *server, struct exchange *exchange,
+                                 struct MHD_Connection *connection)
+{
+    unsigned reply_ms =
+        atomic_load_explicit(&server->exchanges.limits.reply_ms, memory_order_relaxed);
+    if (!connection_enter(exchange->connection, CONNECTION_REPLY,
+                          connection_now() + reply_ms)) {
+        return MHD_NO;
+    }
+    exchange->task.run = run_exchange;
+    exchange->suspended = connection;
+    MHD_suspend_connection(connection);
+    if (!executor_submit(server->executor, &exchange->task)) {
+        run_exchange(&exchange->task, NULL, true);
+    }
+    return MHD_YES;
+}
+
 /* ---- The library's callbacks ---- */
 
 static struct connection *connection_of(struct MHD_Connection *connection)
@@ -172,12 +228,27 @@ struct head_pass {
     struct request *request;
 };
 
+static void add_argument(struct request *request, struct http_text name,
+                         struct http_text value)
+{
+    if (request->argument_count == REQUEST_ARGUMENTS_MAX) {
+        request->arguments_excess = true;
+        return;
+    }
+    request->arguments[request->argument_count].name = name;
+    request->arguments[request->argument_count++].value = value;
+}
+
 static enum MHD_Result on_header(void *closure, enum MHD_ValueKind kind, const char *name,
                                  size_t name_length, const char *value,
                                  size_t value_length)
 {
     struct head_pass *pass = closure;
-    (void)kind;
+    if (kind == MHD_GET_ARGUMENT_KIND) {
+        add_argument(pass->request, (struct http_text){name, name_length},
+                     (struct http_text){value == NULL ? "" : value, value_length});
+        return MHD_YES;
+    }
     head_add(&pass->head, pass->request, name, name_length, value, value_length);
     return MHD_YES;
 }
@@ -206,7 +277,9 @@ static enum MHD_Result on_head(struct server *server, struct MHD_Connection *con
         return MHD_NO;
     }
     struct head_pass pass = {.request = &exchange->request};
-    MHD_get_connection_values_n(connection, MHD_HEADER_KIND, on_header, &pass);
+    MHD_get_connection_values_n(
+        connection, (enum MHD_ValueKind)(MHD_HEADER_KIND | MHD_GET_ARGUMENT_KIND),
+        on_header, &pass);
     exchange_head(&server->exchanges, exchange, &pass.head,
                   strcmp(version, "HTTP/1.1") == 0, &thread->ids);
     bool unread = pass.head.expects || exchange->reply.status == 400 ||
@@ -239,7 +312,12 @@ static enum MHD_Result on_request(void *closure, struct MHD_Connection *connecti
         exchange_observe(&server->exchanges, exchange, exchange->reply.status);
         return MHD_NO;
     }
-    exchange_handle(&server->exchanges, exchange);
+    if (!atomic_load_explicit(&exchange->handled, memory_order_acquire)) {
+        if (server->executor != NULL && exchange_may_block(exchange)) {
+            return hand_over(server, exchange, connection);
+        }
+        exchange_handle(&server->exchanges, exchange);
+    }
     return send_reply(server, exchange, connection);
 }
 
@@ -323,8 +401,8 @@ void server_set_limits(struct server *server, const struct server_limits *limits
 static struct MHD_Daemon *start_library(struct server *server, int descriptor)
 {
     const struct server_options *options = &server->options;
-    unsigned flags =
-        MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+    unsigned flags = MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC |
+                     MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME;
     flags |= server->address[0] == '[' ? (unsigned)MHD_USE_IPv6 : 0;
     intptr_t pool = options->threads > 1 ? (intptr_t)options->threads : 0;
     struct MHD_OptionItem pool_size[] = {
@@ -343,8 +421,22 @@ static struct MHD_Daemon *start_library(struct server *server, int descriptor)
         no_unescape, NULL, MHD_OPTION_ARRAY, pool_size, MHD_OPTION_END);
 }
 
+static int start_executor(struct server *server, struct deepsad_error *error)
+{
+    const struct server_options *options = &server->options;
+    struct executor_options executor = {
+        .threads = options->blocking_threads,
+        .app = options->app,
+        .worker_new = options->worker_new,
+        .worker_free = options->worker_free,
+    };
+    return executor.threads == 0 ? DEEPSAD_OK
+                                 : executor_start(&server->executor, &executor, error);
+}
+
 static void destroy(struct server *server)
 {
+    executor_free(server->executor);
     exchanges_done(&server->exchanges);
     pthread_mutex_destroy(&server->mutex);
     free(server);
@@ -360,7 +452,10 @@ int server_start(struct server **out, const struct server_options *options,
     server->options = *options;
     exchanges_init(&server->exchanges, &server->options);
     pthread_mutex_init(&server->mutex, NULL);
-    int status = connection_table_init(&server->connections, error);
+    int status = start_executor(server, error);
+    if (status == DEEPSAD_OK) {
+        status = connection_table_init(&server->connections, error);
+    }
     if (status != DEEPSAD_OK) {
         destroy(server);
         return status;
@@ -426,6 +521,9 @@ void server_stop(struct server *server)
 {
     if (server != NULL) {
         stop_listening(server);
+        /* The library must not be stopped while a connection is suspended; those that
+         * come after this are resumed at once. */
+        executor_stop(server->executor);
         MHD_stop_daemon(server->daemon);
         if (server->quiesced != MHD_INVALID_SOCKET) {
             close(server->quiesced);

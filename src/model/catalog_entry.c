@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "model/model.h"
 #include "model/model_file.h"
+#include "model/policy.h"
 #include "model/version.h"
 
 void catalog_entry_done(struct catalog_entry *entry)
@@ -24,6 +25,7 @@ void catalog_entry_done(struct catalog_entry *entry)
     }
     free(entry->versions);
     free(entry->available);
+    free(entry->challenger);
     free(entry->fault);
     free(entry->name);
 }
@@ -123,77 +125,141 @@ static void note_fault(struct catalog_entry *entry, const struct deepsad_error *
     }
 }
 
-/* Where nothing as new on disk loads, what was live stays live. */
-static int keep_live(struct catalog_entry *entry, const struct catalog_source *source,
-                     struct deepsad_error *error)
+/* ---- The live version ---- */
+
+static const struct catalog_version *previous_live(const struct catalog_source *source)
 {
-    if (source->previous == NULL || source->previous->version_count == 0) {
-        return DEEPSAD_OK;
+    return source->previous != NULL && source->previous->version_count > 0
+               ? &source->previous->versions[0]
+               : NULL;
+}
+
+/* Loads the number as the next of the entry's versions. A version that does not load is
+ * the entry's fault, and no failure. */
+static int try_version(struct catalog_entry *entry, const struct catalog_source *source,
+                       unsigned number, struct deepsad_error *error)
+{
+    struct deepsad_error fault = {0};
+    int status =
+        load_version(&entry->versions[entry->version_count], source, number, &fault);
+    if (status == DEEPSAD_NO_MEMORY) {
+        return error_set(error, DEEPSAD_NO_MEMORY, "%s", fault.message);
     }
-    const struct catalog_version *live = &source->previous->versions[0];
-    for (size_t i = 0; i < entry->version_count; i++) {
-        if (entry->versions[i].number >= live->number) {
-            return DEEPSAD_OK;
+    if (status == DEEPSAD_OK) {
+        entry->version_count++;
+    } else {
+        note_fault(entry, &fault);
+    }
+    return DEEPSAD_OK;
+}
+
+/* The version that is to be live; what cannot be told keeps what was live. */
+static unsigned choose_live(struct catalog_entry *entry,
+                            const struct catalog_source *source)
+{
+    struct deepsad_error fault = {0};
+    const struct catalog_version *previous = previous_live(source);
+    if (live_read(&entry->live, source->directory, &fault) != DEEPSAD_OK) {
+        note_fault(entry, &fault);
+        if (source->previous != NULL) {
+            entry->live = source->previous->live;
+        }
+        if (previous != NULL) {
+            return previous->number;
         }
     }
-    struct catalog_version kept;
-    int status = share_version(&kept, live, error);
-    if (status != DEEPSAD_OK) {
-        return status;
+    return live_choose(&entry->live, source->directory, entry->available,
+                       entry->available_count);
+}
+
+/* The chosen one does not load: the next newest that may be live and is newer than what
+ * was, else what was. Broken versions are looked past, but only so far: a directory of
+ * ten thousand broken ones must not be read whole. */
+static int load_substitute(struct catalog_entry *entry,
+                           const struct catalog_source *source, unsigned chosen,
+                           struct deepsad_error *error)
+{
+    const struct catalog_version *previous = previous_live(source);
+    size_t tries = 2 * source->versions_loaded + 1;
+    bool held = previous != NULL && entry->live.hold;
+    for (size_t i = 0; i < entry->available_count && tries > 0 && !held; i++) {
+        unsigned number = entry->available[i];
+        if (previous != NULL && number <= previous->number) {
+            break;
+        }
+        if (number == chosen || entry->challenger[i]) {
+            continue;
+        }
+        tries--;
+        int status = try_version(entry, source, number, error);
+        if (status != DEEPSAD_OK || entry->version_count > 0) {
+            return status;
+        }
     }
-    /* Older versions that loaded come after it. */
-    memmove(&entry->versions[1], &entry->versions[0],
-            entry->version_count * sizeof *entry->versions);
-    entry->versions[0] = kept;
-    entry->version_count++;
-    return DEEPSAD_OK;
+    if (previous == NULL) {
+        return DEEPSAD_OK;
+    }
+    int status = share_version(&entry->versions[0], previous, error);
+    entry->version_count += status == DEEPSAD_OK;
+    return status;
+}
+
+static int load_live(struct catalog_entry *entry, const struct catalog_source *source,
+                     struct deepsad_error *error)
+{
+    unsigned chosen = choose_live(entry, source);
+    if (chosen > 0) {
+        int status = try_version(entry, source, chosen, error);
+        if (status != DEEPSAD_OK || entry->version_count > 0) {
+            return status;
+        }
+    }
+    return entry->fault == NULL ? DEEPSAD_OK
+                                : load_substitute(entry, source, chosen, error);
 }
 
 static int load_versions(struct catalog_entry *entry, const struct catalog_source *source,
                          struct deepsad_error *error)
 {
-    /* One more than are loaded: the one that keep_live may put first. */
-    entry->versions = calloc(source->versions_loaded + 1, sizeof *entry->versions);
+    entry->versions = calloc(source->versions_loaded, sizeof *entry->versions);
     if (entry->versions == NULL) {
         return error_no_memory(error, "versions");
     }
-    /* Broken versions are looked past, but only so far: a directory of ten thousand
-     * broken ones must not be read whole. */
+    int status = load_live(entry, source, error);
     size_t tries = 2 * source->versions_loaded + 2;
-    for (size_t i = 0; i < entry->available_count && i < tries &&
-                       entry->version_count < source->versions_loaded;
+    for (size_t i = 0;
+         i < entry->available_count && i < tries && status == DEEPSAD_OK &&
+         entry->version_count > 0 && entry->version_count < source->versions_loaded;
          i++) {
-        struct deepsad_error fault = {0};
-        int status = load_version(&entry->versions[entry->version_count], source,
-                                  entry->available[i], &fault);
-        if (status == DEEPSAD_NO_MEMORY) {
-            return error_set(error, DEEPSAD_NO_MEMORY, "%s", fault.message);
-        }
-        if (status != DEEPSAD_OK) {
-            note_fault(entry, &fault);
-        } else {
-            entry->version_count++;
+        if (entry->available[i] != entry->versions[0].number) {
+            status = try_version(entry, source, entry->available[i], error);
         }
     }
-    if (entry->fault == NULL && entry->version_count == 0) {
+    if (status == DEEPSAD_OK && entry->fault == NULL && entry->version_count == 0) {
         struct deepsad_error fault = {0};
-        error_set(&fault, DEEPSAD_NOT_FOUND, "%s: no version of a model in it",
+        error_set(&fault, DEEPSAD_NOT_FOUND,
+                  entry->available_count > 0
+                      ? "%s: no version is live, all are challengers; activate one"
+                      : "%s: no version of a model in it",
                   source->directory);
         note_fault(entry, &fault);
     }
-    return entry->fault == NULL ? DEEPSAD_OK : keep_live(entry, source, error);
+    return status;
 }
+
+/* ---- The whole ---- */
 
 static void apply_policy(struct catalog_entry *entry, const struct catalog_source *source)
 {
     struct deepsad_error fault = {0};
-    struct policy policy = {.alpha = MODEL_ALPHA_DEFAULT};
-    if (policy_read(&policy, source->directory, &fault) != DEEPSAD_OK) {
-        policy = source->previous != NULL ? source->previous->policy : policy;
+    if (policy_read(&entry->policy, source->directory, &fault) != DEEPSAD_OK) {
+        policy_defaults(&entry->policy);
+        if (source->previous != NULL) {
+            entry->policy = source->previous->policy;
+        }
         note_fault(entry, &fault);
     }
-    entry->policy = policy;
-    entry->alpha = policy.alpha;
+    entry->alpha = entry->policy.alpha;
     if (entry->version_count > 0) {
         entry->reachable = deepsad_model_threshold(entry->versions[0].model, entry->alpha,
                                                    &entry->threshold);
@@ -209,19 +275,36 @@ static int64_t load_time(const struct catalog_entry *entry,
     return unchanged ? previous->loaded_at_ms : clock_realtime_ms();
 }
 
-int catalog_entry_build(struct catalog_entry *entry, const struct catalog_source *source,
-                        struct deepsad_error *error)
+/* The version numbers on disk, and which are challengers. */
+static int list_versions(struct catalog_entry *entry, const struct catalog_source *source,
+                         struct deepsad_error *error)
 {
     struct deepsad_error fault = {0};
-    *entry = (struct catalog_entry){.name = strdup(source->name)};
-    if (entry->name == NULL) {
-        return error_no_memory(error, "a model's entry");
-    }
     if (version_list(&entry->available, &entry->available_count, source->directory,
                      &fault) != DEEPSAD_OK) {
         note_fault(entry, &fault);
     }
-    int status = load_versions(entry, source, error);
+    entry->challenger = calloc(entry->available_count + 1, sizeof *entry->challenger);
+    if (entry->challenger == NULL) {
+        return error_no_memory(error, "versions");
+    }
+    for (size_t i = 0; i < entry->available_count; i++) {
+        entry->challenger[i] = live_is_challenger(source->directory, entry->available[i]);
+    }
+    return DEEPSAD_OK;
+}
+
+int catalog_entry_build(struct catalog_entry *entry, const struct catalog_source *source,
+                        struct deepsad_error *error)
+{
+    *entry = (struct catalog_entry){.name = strdup(source->name)};
+    if (entry->name == NULL) {
+        return error_no_memory(error, "a model's entry");
+    }
+    int status = list_versions(entry, source, error);
+    if (status == DEEPSAD_OK) {
+        status = load_versions(entry, source, error);
+    }
     if (status == DEEPSAD_OK) {
         apply_policy(entry, source);
         entry->loaded_at_ms = load_time(entry, source->previous);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One model directory as it is served: the newest versions that load, the policy, and
- * what is wrong with it. Built anew for each catalog; immutable then.
+ * One model directory as it is served: the live version and the newest ones that load,
+ * the policy, and what is wrong with it. Built anew for each catalog; immutable then.
  */
 #ifndef MODEL_CATALOG_ENTRY_H
 #define MODEL_CATALOG_ENTRY_H
@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "deepsad.h"
+#include "model/live.h"
 #include "model/policy.h"
 
 /* Which file a version was loaded from; the same in all = unchanged. */
@@ -35,15 +36,18 @@ struct catalog_version {
 /* One directory MODELS/NAME. */
 struct catalog_entry {
     char *name;
-    struct policy policy; /* from model.yaml, else the defaults */
-    double alpha;         /* the policy's */
+    double alpha;         /* policy.alpha */
+    struct policy policy; /* of model.yaml, else the defaults */
+    struct live live;     /* of live.yaml, else all zero */
     float threshold;      /* of the live version at alpha; valid if */
     bool reachable;       /* alpha can be reached */
-    size_t version_count; /* loaded versions, newest first; the first is live */
+    /* loaded versions: the live one, then the newest others, newest first */
+    size_t version_count;
     struct catalog_version *versions;
     size_t available_count; /* all version numbers on disk, newest first */
     unsigned *available;
-    /* why the newest version (or the whole entry) did not load; NULL = none */
+    bool *challenger; /* (available_count): never live by itself */
+    /* why the live version (or the whole entry) did not load; NULL = none */
     char *fault;
     int64_t loaded_at_ms;
 };
@@ -52,7 +56,7 @@ struct catalog_entry {
 struct catalog_source {
     const char *directory; /* MODELS/NAME */
     const char *name;
-    size_t versions_loaded;               /* at least 1 */
+    size_t versions_loaded;               /* at least 1; the live one is of them */
     const struct catalog_entry *previous; /* of the same name, or NULL */
 };
 

@@ -112,9 +112,10 @@ static json_t *describe_reservoir(const struct training_set *set)
         return json_null();
     }
     training_set_digest(digest, set);
-    return json_pack(
-        "{s:I, s:I, s:b, s:s}", "rows", (json_int_t)(set->base + set->traffic), "labels",
-        (json_int_t)set->labels, "complete", set->complete, "sha256", digest);
+    return json_pack("{s:I, s:I, s:I, s:I, s:b, s:s}", "rows",
+                     (json_int_t)(set->base + set->traffic), "traffic",
+                     (json_int_t)set->traffic, "labels", (json_int_t)set->labels, "aside",
+                     (json_int_t)set->aside, "complete", set->complete, "sha256", digest);
 }
 
 static json_t *describe_calibration(const struct deepsad_model *model,
@@ -256,6 +257,24 @@ int manifest_recalibrate(struct deepsad_model *model, const struct manifest_fact
         return error_no_memory(error, "the manifest");
     }
     return replace(model, root, error);
+}
+
+int manifest_to_write(char **out, const struct deepsad_model *model,
+                      struct deepsad_error *error)
+{
+    *out = NULL;
+    json_t *root = parse(model, error);
+    if (root == NULL) {
+        return DEEPSAD_CORRUPT;
+    }
+    if (model->set == NULL && json_is_object(json_object_get(root, "reservoir"))) {
+        json_object_set_new(root, "reservoir", json_null());
+        *out = json_dumps(root, JSON_COMPACT);
+    } else {
+        *out = strdup(model->manifest);
+    }
+    json_decref(root);
+    return *out == NULL ? error_no_memory(error, "the manifest") : DEEPSAD_OK;
 }
 
 /* ---- Reading ---- */

@@ -42,6 +42,11 @@ int manifest_recalibrate(struct deepsad_model *model, const struct manifest_fact
 int manifest_set(struct deepsad_model *model, const char *key, json_t *value,
                  struct deepsad_error *error);
 
+/* The text for a file, to free(): one that is written without the training rows, because
+ * the model was read, says so. NULL on failure. */
+int manifest_to_write(char **out, const struct deepsad_model *model,
+                      struct deepsad_error *error);
+
 /* An empty model of the manifest's input, with `text` as its manifest; *components: its
  * array of components' cards, owned by *root (json_decref it). */
 int manifest_read(struct deepsad_model **out, json_t **root, const json_t **components,

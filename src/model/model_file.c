@@ -55,26 +55,37 @@ static int add_tensors(struct safetensors_writer *writer,
     return model->set == NULL ? DEEPSAD_OK : training_set_save(model->set, writer, error);
 }
 
+static int finish(struct buffer *out, struct safetensors_writer *writer,
+                  const char *manifest, struct deepsad_error *error)
+{
+    char digest[DIGEST_TEXT_SIZE];
+    size_t table_size, size;
+    const char *table = safetensors_writer_table(writer, &table_size);
+    const char *data = safetensors_writer_data(writer, &size);
+    compute_digest(digest, manifest, table, table_size, data, size);
+    safetensors_writer_metadata(writer, key_format, MODEL_FILE_FORMAT);
+    safetensors_writer_metadata(writer, key_digest, digest);
+    safetensors_writer_metadata(writer, key_manifest, manifest);
+    return safetensors_writer_finish(writer, out, error);
+}
+
 int model_file_format(struct buffer *out, const struct deepsad_model *model,
                       struct deepsad_error *error)
 {
-    struct safetensors_writer *writer = safetensors_writer_new();
-    if (writer == NULL) {
-        return error_no_memory(error, "a model file");
+    char *manifest;
+    struct safetensors_writer *writer = NULL;
+    int status = manifest_to_write(&manifest, model, error);
+    if (status == DEEPSAD_OK && (writer = safetensors_writer_new()) == NULL) {
+        status = error_no_memory(error, "a model file");
     }
-    int status = add_tensors(writer, model, error);
     if (status == DEEPSAD_OK) {
-        char digest[DIGEST_TEXT_SIZE];
-        size_t table_size, size;
-        const char *table = safetensors_writer_table(writer, &table_size);
-        const char *data = safetensors_writer_data(writer, &size);
-        compute_digest(digest, model->manifest, table, table_size, data, size);
-        safetensors_writer_metadata(writer, key_format, MODEL_FILE_FORMAT);
-        safetensors_writer_metadata(writer, key_digest, digest);
-        safetensors_writer_metadata(writer, key_manifest, model->manifest);
-        status = safetensors_writer_finish(writer, out, error);
+        status = add_tensors(writer, model, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = finish(out, writer, manifest, error);
     }
     safetensors_writer_free(writer);
+    free(manifest);
     return status;
 }
 

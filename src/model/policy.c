@@ -131,7 +131,7 @@ static int policy_path(char path[static PATH_MAX], const char *directory,
 int policy_read(struct policy *out, const char *directory, struct deepsad_error *error)
 {
     char path[PATH_MAX];
-    struct policy policy;
+    struct policy policy = {0};
     int status = policy_path(path, directory, error);
     if (status == DEEPSAD_OK) {
         status = settings_init(&policy, table, NULL, error);

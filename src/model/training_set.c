@@ -25,6 +25,11 @@ static size_t rows_of(const struct training_set *set)
     return set->base + set->traffic + set->labels;
 }
 
+static size_t stored_of(const struct training_set *set)
+{
+    return rows_of(set) + set->aside;
+}
+
 static const char *id_of(const struct training_set *set, size_t label)
 {
     return set->ids[label] != NULL ? set->ids[label] : "";
@@ -33,13 +38,18 @@ static const char *id_of(const struct training_set *set, size_t label)
 /* ---- Memory ---- */
 
 int training_set_new(struct training_set *out, size_t features, size_t base,
-                     size_t traffic, size_t labels, struct deepsad_error *error)
+                     size_t traffic, size_t labels, size_t aside,
+                     struct deepsad_error *error)
 {
-    struct training_set set = {
-        .features = features, .base = base, .traffic = traffic, .labels = labels};
+    struct training_set set = {.features = features,
+                               .base = base,
+                               .traffic = traffic,
+                               .labels = labels,
+                               .aside = aside};
     size_t rows, values;
     if (__builtin_add_overflow(base, traffic, &rows) ||
         __builtin_add_overflow(rows, labels, &rows) ||
+        __builtin_add_overflow(rows, aside, &rows) ||
         __builtin_mul_overflow(rows, features, &values) ||
         values >= SIZE_MAX / sizeof *set.x) {
         return error_no_memory(error, "training rows");
@@ -85,12 +95,12 @@ int training_set_copy(struct training_set *out, const struct training_set *set,
 {
     struct training_set copy;
     int status = training_set_new(&copy, set->features, set->base, set->traffic,
-                                  set->labels, error);
+                                  set->labels, set->aside, error);
     if (status != DEEPSAD_OK) {
         return status;
     }
-    if (rows_of(set) > 0) {
-        memcpy(copy.x, set->x, rows_of(set) * set->features * sizeof *set->x);
+    if (stored_of(set) > 0) {
+        memcpy(copy.x, set->x, stored_of(set) * set->features * sizeof *set->x);
     }
     if (set->labels > 0) {
         memcpy(copy.y, set->y, set->labels);
@@ -182,7 +192,7 @@ int training_set_from_dataset(struct training_set *out,
                               struct deepsad_error *error)
 {
     if (unlabeled_max == 0 || dataset->rows == 0) {
-        return training_set_new(out, dataset->features, 0, 0, 0, error);
+        return training_set_new(out, dataset->features, 0, 0, 0, 0, error);
     }
     size_t row_size = dataset->features * sizeof *dataset->x;
     size_t bound = TRAINING_SET_BYTES_MAX / (row_size > 0 ? row_size : 1) + 1;
@@ -201,7 +211,7 @@ int training_set_from_dataset(struct training_set *out,
         status = draw(kept, &labels, dataset, -1, SIZE_MAX, error);
     }
     if (status == DEEPSAD_OK) {
-        status = training_set_new(&set, dataset->features, base, 0, labels, error);
+        status = training_set_new(&set, dataset->features, base, 0, labels, 0, error);
     }
     if (status == DEEPSAD_OK) {
         fill(&set, dataset, kept);
@@ -227,12 +237,12 @@ void training_set_digest(char text[static TRAINING_SET_DIGEST],
                          const struct training_set *set)
 {
     struct digest digest;
-    uint64_t sizes[] = {set->features, set->base, set->traffic, set->labels,
-                        set->complete};
+    uint64_t sizes[] = {set->features, set->base,  set->traffic,
+                        set->labels,   set->aside, set->complete};
     digest_init(&digest);
     digest_add(&digest, sizes, sizeof sizes);
     add_labels(&digest, set);
-    digest_add(&digest, set->x, rows_of(set) * set->features * sizeof *set->x);
+    digest_add(&digest, set->x, stored_of(set) * set->features * sizeof *set->x);
     digest_finish(&digest, text);
 }
 
@@ -272,10 +282,10 @@ static json_t *describe_ids(const struct training_set *set)
 static int save_index(const struct training_set *set, struct safetensors_writer *writer,
                       struct deepsad_error *error)
 {
-    json_t *root =
-        json_pack("{s:I, s:I, s:I, s:b, s:o}", "base", (json_int_t)set->base, "traffic",
-                  (json_int_t)set->traffic, "labels", (json_int_t)set->labels, "complete",
-                  set->complete, "ids", describe_ids(set));
+    json_t *root = json_pack(
+        "{s:I, s:I, s:I, s:I, s:b, s:o}", "base", (json_int_t)set->base, "traffic",
+        (json_int_t)set->traffic, "labels", (json_int_t)set->labels, "aside",
+        (json_int_t)set->aside, "complete", set->complete, "ids", describe_ids(set));
     char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
     json_decref(root);
     if (text == NULL) {
@@ -305,7 +315,7 @@ int training_set_save(const struct training_set *set, struct safetensors_writer 
         }
     }
     if (status == DEEPSAD_OK) {
-        safetensors_writer_add(writer, "reservoir.x", rows_of(set), set->features,
+        safetensors_writer_add(writer, "reservoir.x", stored_of(set), set->features,
                                set->x);
         safetensors_writer_add(writer, "reservoir.y", set->labels, 0, y);
         safetensors_writer_add(writer, "reservoir.ordinal", set->labels, 0, ordinal);
@@ -361,7 +371,7 @@ static int read_ids(struct training_set *set, const json_t *ids,
 static int allocate(struct training_set *set, const struct safetensors *file,
                     const json_t *root, size_t features, struct deepsad_error *error)
 {
-    size_t base = 0, traffic = 0, labels = 0;
+    size_t base = 0, traffic = 0, labels = 0, aside = 0;
     int status = read_count(&base, root, "base", error);
     if (status == DEEPSAD_OK) {
         status = read_count(&traffic, root, "traffic", error);
@@ -369,17 +379,20 @@ static int allocate(struct training_set *set, const struct safetensors *file,
     if (status == DEEPSAD_OK) {
         status = read_count(&labels, root, "labels", error);
     }
+    if (status == DEEPSAD_OK) {
+        status = read_count(&aside, root, "aside", error);
+    }
     const struct safetensors_tensor *tensor;
     if (status == DEEPSAD_OK) {
-        status = safetensors_expect(&tensor, file, "reservoir.x", base + traffic + labels,
-                                    features, error);
+        status = safetensors_expect(&tensor, file, "reservoir.x",
+                                    base + traffic + labels + aside, features, error);
     }
     if (status == DEEPSAD_OK) {
         status = safetensors_expect(&tensor, file, "reservoir.y", labels, 0, error);
     }
     return status != DEEPSAD_OK
                ? status
-               : training_set_new(set, features, base, traffic, labels, error);
+               : training_set_new(set, features, base, traffic, labels, aside, error);
 }
 
 static int check_label(float y, float ordinal, size_t i, struct deepsad_error *error)
@@ -445,8 +458,8 @@ static int load(struct training_set *set, const struct safetensors *file,
     int status = allocate(set, file, root, features, error);
     if (status == DEEPSAD_OK) {
         set->complete = json_is_true(json_object_get(root, "complete"));
-        status =
-            safetensors_copy(set->x, file, "reservoir.x", rows_of(set), features, error);
+        status = safetensors_copy(set->x, file, "reservoir.x", stored_of(set), features,
+                                  error);
     }
     if (status == DEEPSAD_OK) {
         status = read_labels(set, file, error);

@@ -19,12 +19,14 @@
 #include "model/safetensors.h"
 
 /* Plain value. Rows in this order: `base` unlabeled rows of the first training, `traffic`
- * unlabeled rows kept since, then the labelled ones. */
+ * unlabeled rows kept since, then the labelled ones. Behind them stand `aside` rows of
+ * the first training that this model was not trained on (they were judged since, or made
+ * room for traffic) but the next one may be: nothing is lost from version to version. */
 struct training_set {
     size_t features;
-    size_t base, traffic, labels;
-    float *x;          /* (base + traffic + labels, features), raw; NaN = missing */
-    signed char *y;    /* (labels): +1, -1 */
+    size_t base, traffic, labels, aside;
+    float *x;       /* (base + traffic + labels + aside, features), raw; NaN = missing */
+    signed char *y; /* (labels): +1, -1 */
     uint32_t *ordinal; /* (labels): how many of the same class came before it; decides its
                           fold, and stays whatever comes and goes */
     char **ids;        /* (labels): the journal's label id; "" = came with the data set */
@@ -37,7 +39,8 @@ enum { TRAINING_SET_BYTES_MAX = 64 << 20 };
 
 /* Room for so many rows, all zero, to be filled; the ids are NULL, which means "". */
 int training_set_new(struct training_set *out, size_t features, size_t base,
-                     size_t traffic, size_t labels, struct deepsad_error *error);
+                     size_t traffic, size_t labels, size_t aside,
+                     struct deepsad_error *error);
 void training_set_done(struct training_set *set);
 int training_set_copy(struct training_set *out, const struct training_set *set,
                       struct deepsad_error *error);

@@ -5,17 +5,27 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
+#include "model/live.h"
 #include "model/model_file.h"
 #include "model/policy.h"
 
-enum { VERSION_ATTEMPTS = 1000, VERSION_NAME_MAX = 64 };
+enum {
+    VERSION_ATTEMPTS = 1000,
+    VERSION_NAME_MAX = 64,
+    STAGING_AGE_GONE = 60, /* seconds */
+    STAGING_AGE_MAX = 3600,
+};
+
+#define STAGING_NAME ".new"
 
 bool version_name_valid(const char *name)
 {
@@ -132,24 +142,43 @@ static int locate_file(struct version_place *place, const char *path,
     return DEEPSAD_OK;
 }
 
-static int locate_newest(struct version_place *place, const char *path,
-                         struct deepsad_error *error)
+static int choose_live(unsigned *out, const char *path, struct deepsad_error *error)
 {
     unsigned *numbers;
     size_t count;
-    int status = version_list(&numbers, &count, path, error);
+    struct live live;
+    int status = live_read(&live, path, error);
+    if (status == DEEPSAD_OK) {
+        status = version_list(&numbers, &count, path, error);
+    }
     if (status != DEEPSAD_OK) {
         return status;
     }
-    if (count == 0) {
+    *out = live_choose(&live, path, numbers, count);
+    free(numbers);
+    if (count > 0 && *out == 0) {
         return error_set(error, DEEPSAD_NOT_FOUND,
-                         "%s: no version of a model in it (no <n>/%s); train one with: "
-                         "deepsad train DATA --out %s",
-                         path, VERSION_FILE, path);
+                         "%s: no version is live, all are challengers; name one of them: "
+                         "%s/<n>",
+                         path, path);
+    }
+    return count > 0 ? DEEPSAD_OK
+                     : error_set(error, DEEPSAD_NOT_FOUND,
+                                 "%s: no version of a model in it (no <n>/%s); train one "
+                                 "with: deepsad train DATA --out %s",
+                                 path, VERSION_FILE, path);
+}
+
+static int locate_live(struct version_place *place, const char *path,
+                       struct deepsad_error *error)
+{
+    unsigned number;
+    int status = choose_live(&number, path, error);
+    if (status != DEEPSAD_OK) {
+        return status;
     }
     char *file;
-    int length = asprintf(&file, "%s/%u/%s", path, numbers[0], VERSION_FILE);
-    free(numbers);
+    int length = asprintf(&file, "%s/%u/%s", path, number, VERSION_FILE);
     place->file = length < 0 ? NULL : file;
     place->directory = strdup(path);
     return place->file == NULL || place->directory == NULL
@@ -170,7 +199,7 @@ int version_locate(struct version_place *out, const char *path,
         place.directory = parent_of_version(path);
         status = place.file == NULL ? error_no_memory(error, "a path") : DEEPSAD_OK;
     } else {
-        status = locate_newest(&place, path, error);
+        status = locate_live(&place, path, error);
     }
     free(inside);
     if (status != DEEPSAD_OK) {
@@ -244,6 +273,16 @@ static int sync_directory(const char *path, struct deepsad_error *error)
                        : error_system(error, number, "%s: cannot sync", path);
 }
 
+/* The directory's own entry, made together with its first version. */
+static int sync_parent(const char *directory, struct deepsad_error *error)
+{
+    char *path = join(directory, "..");
+    int status =
+        path == NULL ? error_no_memory(error, "a path") : sync_directory(path, error);
+    free(path);
+    return status;
+}
+
 /* Renames the finished directory to the first number that is free above the newest. */
 static int publish(unsigned *version, const char *staging, const char *directory,
                    struct deepsad_error *error)
@@ -256,7 +295,12 @@ static int publish(unsigned *version, const char *staging, const char *directory
     }
     unsigned number = count > 0 ? numbers[0] : 0;
     free(numbers);
-    for (int attempt = 0; attempt < VERSION_ATTEMPTS && number < UINT_MAX; attempt++) {
+    if (number == 0) {
+        status = sync_parent(directory, error);
+    }
+    for (int attempt = 0;
+         status == DEEPSAD_OK && attempt < VERSION_ATTEMPTS && number < UINT_MAX;
+         attempt++) {
         char path[PATH_MAX];
         snprintf(path, sizeof path, "%s/%u", directory, ++number);
         if (rename(staging, path) == 0) {
@@ -267,12 +311,36 @@ static int publish(unsigned *version, const char *staging, const char *directory
             return error_system(error, errno, "%s: cannot create the version", path);
         }
     }
-    return error_set(error, DEEPSAD_IO, "%s: no free version number above %u", directory,
-                     number);
+    return status != DEEPSAD_OK
+               ? status
+               : error_set(error, DEEPSAD_IO, "%s: no free version number above %u",
+                           directory, number);
+}
+
+static int write_marker(const char *staging, struct deepsad_error *error)
+{
+    char *marker = join(staging, LIVE_CHALLENGER);
+    int status = marker == NULL ? error_no_memory(error, "a path")
+                                : file_replace(marker, "", 0, error);
+    free(marker);
+    return status;
+}
+
+/* The files of a directory of ours, which holds no others, and itself. */
+static void remove_directory(const char *path)
+{
+    DIR *stream = opendir(path);
+    if (stream != NULL) {
+        for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
+            unlinkat(dirfd(stream), entry->d_name, 0); /* not . and .. */
+        }
+        closedir(stream);
+    }
+    rmdir(path);
 }
 
 static int write_version(const struct deepsad_model *model, const char *staging,
-                         const char *directory, unsigned *version,
+                         const char *directory, bool challenger, unsigned *version,
                          struct deepsad_error *error)
 {
     char *file = join(staging, VERSION_FILE);
@@ -281,6 +349,9 @@ static int write_version(const struct deepsad_model *model, const char *staging,
     policy.alpha = model->alpha;
     int status = file == NULL ? error_no_memory(error, "a path")
                               : deepsad_model_save(model, file, error);
+    if (status == DEEPSAD_OK && challenger) {
+        status = write_marker(staging, error);
+    }
     if (status == DEEPSAD_OK) {
         status = policy_write_new(&policy, directory, error);
     }
@@ -288,10 +359,7 @@ static int write_version(const struct deepsad_model *model, const char *staging,
         status = publish(version, staging, directory, error);
     }
     if (status != DEEPSAD_OK) {
-        if (file != NULL) {
-            unlink(file);
-        }
-        rmdir(staging);
+        remove_directory(staging);
     }
     free(file);
     return status;
@@ -316,8 +384,8 @@ int version_check_directory(const char *directory, struct deepsad_error *error)
     return status != DEEPSAD_OK ? status : check_no_version(directory, error);
 }
 
-int deepsad_model_save_version(const struct deepsad_model *model, const char *directory,
-                               unsigned *version, struct deepsad_error *error)
+int version_save(const struct deepsad_model *model, const char *directory,
+                 bool challenger, unsigned *version, struct deepsad_error *error)
 {
     int status = version_check_directory(directory, error);
     if (status == DEEPSAD_OK) {
@@ -326,7 +394,8 @@ int deepsad_model_save_version(const struct deepsad_model *model, const char *di
     if (status != DEEPSAD_OK) {
         return status;
     }
-    char *pattern = join(directory, ".new");
+    version_clean_staging(directory);
+    char *pattern = join(directory, STAGING_NAME);
     char *staging = pattern == NULL ? NULL : file_make_temporary_directory(pattern);
     if (staging == NULL) {
         status = error_system(error, pattern == NULL ? ENOMEM : errno,
@@ -335,11 +404,67 @@ int deepsad_model_save_version(const struct deepsad_model *model, const char *di
         return status;
     }
     unsigned number = 0;
-    status = write_version(model, staging, directory, &number, error);
+    status = write_version(model, staging, directory, challenger, &number, error);
     if (status == DEEPSAD_OK && version != NULL) {
         *version = number;
     }
     free(pattern);
     free(staging);
     return status;
+}
+
+int deepsad_model_save_version(const struct deepsad_model *model, const char *directory,
+                               unsigned *version, struct deepsad_error *error)
+{
+    return version_save(model, directory, false, version, error);
+}
+
+/* ---- What killed writers left ---- */
+
+/* Of NAME.PID-N (base/file.h), with a NAME that is written here; 0 = another name. */
+static long writer_of(const char *name)
+{
+    static const char *const names[] = {STAGING_NAME, LIVE_FILE, "model.yaml"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        size_t length = strlen(names[i]);
+        long process;
+        unsigned count;
+        int end = 0;
+        if (strncmp(name, names[i], length) == 0 &&
+            sscanf(name + length, ".%ld-%u%n", &process, &count, &end) == 2 &&
+            name[length + (size_t)end] == '\0' && process > 0) {
+            return process;
+        }
+    }
+    return 0;
+}
+
+static bool is_abandoned(const char *path, long process)
+{
+    struct stat status;
+    if (stat(path, &status) != 0) {
+        return false;
+    }
+    int64_t age = clock_realtime_ms() / 1000 - status.st_mtim.tv_sec;
+    bool gone = kill((pid_t)process, 0) != 0 && errno == ESRCH;
+    return age > STAGING_AGE_MAX || (gone && age > STAGING_AGE_GONE);
+}
+
+void version_clean_staging(const char *directory)
+{
+    DIR *stream = opendir(directory);
+    if (stream == NULL) {
+        return;
+    }
+    for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
+        long process = writer_of(entry->d_name);
+        char *path = process > 0 ? join(directory, entry->d_name) : NULL;
+        if (path != NULL && is_abandoned(path, process)) {
+            if (unlink(path) != 0) {
+                remove_directory(path);
+            }
+        }
+        free(path);
+    }
+    closedir(stream);
 }

@@ -3,7 +3,8 @@
  * Model directories: MODELS/NAME/<n>/model.safetensors, n = 1, 2, ..., and
  * MODELS/NAME/model.yaml. A version directory is made under a temporary name and renamed,
  * so it is never seen half-written; two writers cannot get the same number, because a
- * rename onto a directory that is not empty fails.
+ * rename onto a directory that is not empty fails. All of it is synced before the rename,
+ * the directory after it: neither a killed process nor a power cut leaves half a version.
  */
 #ifndef MODEL_VERSION_H
 #define MODEL_VERSION_H
@@ -12,6 +13,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "deepsad.h"
 
 #define VERSION_FILE "model.safetensors"
 
@@ -26,8 +28,19 @@ int version_check_directory(const char *directory, struct deepsad_error *error);
 int version_list(unsigned **out, size_t *count, const char *directory,
                  struct deepsad_error *error);
 
-/* file: of a path that is a file, MODELS/NAME or MODELS/NAME/<n>; directory: MODELS/NAME,
- * or NULL where the path is a file outside a model directory. free() both. */
+/* deepsad_model_save_version(); a challenger (live.h) is never live by itself. `version`
+ * may be NULL. */
+int version_save(const struct deepsad_model *model, const char *directory,
+                 bool challenger, unsigned *version, struct deepsad_error *error);
+
+/* Removes what writers left in MODELS/NAME that were killed: temporary names of processes
+ * that are not there any more, a minute after the last change (a process may be another
+ * container's), all of them after an hour. version_save does it too. */
+void version_clean_staging(const char *directory);
+
+/* file: of a path that is a file, MODELS/NAME (its live version) or MODELS/NAME/<n>;
+ * directory: MODELS/NAME, or NULL where the path is a file outside a model directory.
+ * free() both. */
 struct version_place {
     char *file, *directory;
 };

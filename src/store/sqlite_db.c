@@ -13,7 +13,9 @@
 
 static const char *explain(int primary, int number)
 {
-    if (primary == SQLITE_FULL || number == ENOSPC || number == EDQUOT) {
+    bool system_failed = primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN;
+    if (primary == SQLITE_FULL ||
+        (system_failed && (number == ENOSPC || number == EDQUOT))) {
         return "disk full";
     }
     switch (primary) {

@@ -3,25 +3,18 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/sqlite_retention.h"
-#include "store/sqlite_schema.h"
+#include "store/sqlite_session.h"
 
 enum {
     /* Bytes of samples in one transaction: a label that waits behind a full queue sees
      * progress, and rolling back stays cheap. */
     GROUP_BYTES = 4 << 20,
-    /* Pages (4 KiB) of the log: from here on it is moved into the database, and from
-     * there on readers that keep it from starting anew are waited for a little. */
-    CHECKPOINT_PAGES = 1000,
-    RESTART_PAGES = 16 * CHECKPOINT_PAGES,
-    RESTART_PATIENCE_MS = 100,
 };
 static const double PROBE_SECONDS = 1;
 static const double TRIM_SECONDS = 1;       /* between two looks while there is work */
@@ -41,7 +34,7 @@ struct task {
 
 struct sqlite_writer {
     pthread_t thread;
-    pthread_mutex_t mutex; /* a leaf; guards what follows up to `path` */
+    pthread_mutex_t mutex; /* a leaf; guards what follows up to `queue` */
     pthread_cond_t wake;   /* the thread: there is something to do */
     pthread_cond_t flushed;
     struct task *first, **end;
@@ -53,14 +46,11 @@ struct sqlite_writer {
     struct store_retention retention;
 
     /* Set once. */
-    char *path;
     size_t queue;
-    char synchronous[8];
     bool commit_each;
 
     /* The thread's own. */
-    struct sqlite_db *db; /* NULL = to be opened again */
-    int log_pages;
+    struct sqlite_session session;
     double trim_at, probe_at;
 };
 
@@ -76,76 +66,6 @@ static void unlock(struct sqlite_writer *writer)
     int failed = pthread_mutex_unlock(&writer->mutex);
     assert(failed == 0);
     (void)failed;
-}
-
-/* ---- The connection ---------------------------------------------------------------- */
-
-static int note_log_pages(void *context, sqlite3 *handle, const char *name, int pages)
-{
-    (void)handle;
-    (void)name;
-    ((struct sqlite_writer *)context)->log_pages = pages;
-    return SQLITE_OK;
-}
-
-static int connect_database(struct sqlite_writer *writer, struct deepsad_error *error)
-{
-    if (writer->db != NULL) {
-        return DEEPSAD_OK;
-    }
-    struct sqlite_db *db = NULL;
-    int status = sqlite_db_open(&db, writer->path, true, writer->synchronous, error);
-    if (status != DEEPSAD_OK) {
-        return status;
-    }
-    status = sqlite_schema_update(db, error);
-    if (status != DEEPSAD_OK) {
-        sqlite_db_close(db);
-        return status;
-    }
-    sqlite3_wal_hook(db->handle, note_log_pages, writer);
-    writer->db = db;
-    return DEEPSAD_OK;
-}
-
-static void roll_back(struct sqlite_writer *writer)
-{
-    if (writer->db != NULL && !sqlite3_get_autocommit(writer->db->handle)) {
-        sqlite3_exec(writer->db->handle, "ROLLBACK", NULL, NULL, NULL);
-    }
-    if (writer->db != NULL && writer->db->broken) {
-        sqlite_db_close(writer->db);
-        writer->db = NULL;
-    }
-}
-
-static int begin(struct sqlite_writer *writer, struct deepsad_error *error)
-{
-    int status = connect_database(writer, error);
-    return status == DEEPSAD_OK
-               ? sqlite_run_values(writer->db, error, "BEGIN IMMEDIATE", NULL)
-               : status;
-}
-
-static int commit(struct sqlite_writer *writer, struct deepsad_error *error)
-{
-    return sqlite_run_values(writer->db, error, "COMMIT", NULL);
-}
-
-static void checkpoint(struct sqlite_writer *writer)
-{
-    if (writer->db == NULL || writer->log_pages < CHECKPOINT_PAGES) {
-        return;
-    }
-    sqlite3 *handle = writer->db->handle;
-    bool restart = writer->log_pages >= RESTART_PAGES;
-    sqlite3_busy_timeout(handle, RESTART_PATIENCE_MS);
-    /* What fails here fails again in the next commit, which tells; the log keeps all. */
-    sqlite3_wal_checkpoint_v2(
-        handle, "main", restart ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE,
-        NULL, NULL);
-    sqlite3_busy_timeout(handle, SQLITE_PATIENCE_MS);
-    writer->log_pages = 0;
 }
 
 /* ---- Health ------------------------------------------------------------------------ */
@@ -176,19 +96,7 @@ static bool is_healthy(struct sqlite_writer *writer)
 static void probe(struct sqlite_writer *writer)
 {
     struct deepsad_error error = {0};
-    int status = begin(writer, &error);
-    if (status == DEEPSAD_OK) {
-        status = sqlite_run(writer->db, &error,
-                            "INSERT INTO probe (id, at_ms) VALUES (1, ?1)"
-                            " ON CONFLICT (id) DO UPDATE SET at_ms = excluded.at_ms",
-                            SQL_INTEGER(clock_realtime_ms()));
-    }
-    if (status == DEEPSAD_OK) {
-        status = commit(writer, &error);
-    }
-    if (status != DEEPSAD_OK) {
-        roll_back(writer);
-    }
+    sqlite_session_probe(&writer->session, &error);
     set_health(writer, &error);
 }
 
@@ -216,16 +124,16 @@ static int run_task(struct sqlite_db *db, struct task *task, struct deepsad_erro
 static int run_group(struct sqlite_writer *writer, struct task *group,
                      struct deepsad_error *error)
 {
-    int status = begin(writer, error);
+    int status = sqlite_session_begin(&writer->session, error);
     for (struct task *task = group; status == DEEPSAD_OK && task != NULL;
          task = task->next) {
-        status = run_task(writer->db, task, error);
+        status = run_task(writer->session.db, task, error);
     }
     if (status == DEEPSAD_OK) {
-        status = commit(writer, error);
+        status = sqlite_session_commit(&writer->session, error);
     }
     if (status != DEEPSAD_OK) {
-        roll_back(writer);
+        sqlite_session_roll_back(&writer->session);
     }
     return status;
 }
@@ -281,7 +189,7 @@ static void write_group(struct sqlite_writer *writer, struct task *group)
         set_health(writer, &error);
     }
     finish_group(writer, group, status, &error);
-    checkpoint(writer);
+    sqlite_session_checkpoint(&writer->session);
 }
 
 /* With the lock held. */
@@ -317,19 +225,19 @@ static void trim(struct sqlite_writer *writer, bool after_work)
     struct store_retention retention = writer->retention;
     unlock(writer);
     bool more = false;
-    int status = begin(writer, &error);
+    int status = sqlite_session_begin(&writer->session, &error);
     if (status == DEEPSAD_OK) {
-        status = sqlite_retention_bite(writer->db, &retention, clock_realtime_ms(), &more,
-                                       &error);
+        status = sqlite_retention_bite(writer->session.db, &retention,
+                                       clock_realtime_ms(), &more, &error);
     }
     if (status == DEEPSAD_OK) {
-        status = commit(writer, &error);
+        status = sqlite_session_commit(&writer->session, &error);
     }
     if (status != DEEPSAD_OK) {
-        roll_back(writer);
+        sqlite_session_roll_back(&writer->session);
         set_health(writer, &error);
     }
-    checkpoint(writer);
+    sqlite_session_checkpoint(&writer->session);
     double pause = after_work ? TRIM_SECONDS : IDLE_TRIM_SECONDS;
     writer->trim_at = clock_monotonic() + (more && status == DEEPSAD_OK ? 0 : pause);
 }
@@ -492,15 +400,14 @@ void sqlite_writer_set_retention(struct sqlite_writer *writer,
 
 static void destroy(struct sqlite_writer *writer)
 {
-    sqlite_db_close(writer->db);
+    sqlite_session_done(&writer->session);
     pthread_mutex_destroy(&writer->mutex);
     pthread_cond_destroy(&writer->wake);
     pthread_cond_destroy(&writer->flushed);
-    free(writer->path);
     free(writer);
 }
 
-static struct sqlite_writer *make(const char *path, const struct sqlite_options *options)
+static struct sqlite_writer *make(const struct sqlite_options *options)
 {
     struct sqlite_writer *writer = calloc(1, sizeof *writer);
     if (writer == NULL) {
@@ -513,27 +420,21 @@ static struct sqlite_writer *make(const char *path, const struct sqlite_options 
     pthread_cond_init(&writer->wake, &monotonic);
     pthread_cond_init(&writer->flushed, NULL);
     pthread_condattr_destroy(&monotonic);
-    writer->path = strdup(path);
     writer->end = &writer->first;
     writer->queue = options->queue;
     writer->retention = options->retention;
     writer->commit_each = options->commit_each;
-    snprintf(writer->synchronous, sizeof writer->synchronous, "%s",
-             options->synchronous != NULL ? options->synchronous : "FULL");
     return writer;
 }
 
 int sqlite_writer_open(struct sqlite_writer **out, const char *path,
                        const struct sqlite_options *options, struct deepsad_error *error)
 {
-    struct sqlite_writer *writer = make(path, options);
-    if (writer == NULL || writer->path == NULL) {
-        if (writer != NULL) {
-            destroy(writer);
-        }
+    struct sqlite_writer *writer = make(options);
+    if (writer == NULL) {
         return error_no_memory(error, "the label store");
     }
-    int status = connect_database(writer, error);
+    int status = sqlite_session_init(&writer->session, path, options->synchronous, error);
     if (status == DEEPSAD_OK) {
         int number = pthread_create(&writer->thread, NULL, write_all, writer);
         if (number != 0) {

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/number.h"
 #include "tool/alpha.h"
+#include "tool/explanations.h"
 #include "tool/options.h"
 #include "tool/reading.h"
 #include "tool/stop.h"
@@ -23,7 +24,8 @@ enum { SCORE_BATCH = 4096 };
 
 struct score_values {
     const char *output;
-    double alpha; /* NaN = the model's */
+    double alpha;   /* NaN = the model's */
+    size_t explain; /* features; 0 = no explanations */
     struct reading reading;
     bool json;
 };
@@ -41,6 +43,12 @@ static const struct command_option options[] = {
      .max = 1,
      .argument = "R",
      .help = "false-alarm budget (default: the model's)"},
+    {.name = "explain",
+     .type = OPTION_COUNT,
+     .offset = offsetof(struct score_values, explain),
+     .argument = "K",
+     .help = "add what the score is made of: base, and the K features that contribute "
+             "most (default: 0, none)"},
     READING_OPTIONS(struct score_values, reading),
     JSON_OPTION(struct score_values, json),
     {0},
@@ -50,10 +58,12 @@ struct scores {
     size_t rows, anomalous;
     float *scores, *p_values; /* (rows) */
     double alpha;
+    struct explanations explanations;
 };
 
 static void scores_done(struct scores *scores)
 {
+    explanations_done(&scores->explanations);
     free(scores->scores);
     free(scores->p_values);
 }
@@ -75,24 +85,36 @@ static bool is_anomalous(const struct scores *s, size_t row)
 
 static void append_csv(struct buffer *out, const struct scores *s, size_t row)
 {
+    const struct explanations *explanations = &s->explanations;
     if (row == 0) {
-        buffer_append_text(out, "score,p_value,anomalous\n");
+        buffer_append_text(out, "score,p_value,anomalous");
+        if (explanations->count > 0) {
+            explanations_append_header(out, explanations);
+        }
+        buffer_append(out, "\n", 1);
     }
     append_float(out, s->scores[row]);
     buffer_append(out, ",", 1);
     append_float(out, s->p_values[row]);
-    buffer_append(out, is_anomalous(s, row) ? ",1\n" : ",0\n", 3);
+    buffer_append(out, is_anomalous(s, row) ? ",1" : ",0", 2);
+    if (explanations->count > 0) {
+        explanations_append_csv(out, explanations, row);
+    }
+    buffer_append(out, "\n", 1);
 }
 
-/* Numbers and words of our own only: nothing in it needs escaping. */
 static void append_json(struct buffer *out, const struct scores *s, size_t row)
 {
     buffer_append_text(out, "{\"score\":");
     append_float(out, s->scores[row]);
     buffer_append_text(out, ",\"p_value\":");
     append_float(out, s->p_values[row]);
-    buffer_append_text(out, is_anomalous(s, row) ? ",\"anomalous\":true}\n"
-                                                 : ",\"anomalous\":false}\n");
+    buffer_append_text(out, is_anomalous(s, row) ? ",\"anomalous\":true"
+                                                 : ",\"anomalous\":false");
+    if (s->explanations.count > 0) {
+        explanations_append_json(out, &s->explanations, row);
+    }
+    buffer_append(out, "}\n", 2);
 }
 
 /* Magic, version 1.0, a header padded with blanks so that the values start at 128. */
@@ -209,6 +231,10 @@ static int score_file(struct scores *out, const struct score_values *values,
         out->alpha = alpha_resolve(model, values->alpha);
         status = score_rows(out, model, &dataset, error);
     }
+    if (status == DEEPSAD_OK && values->explain > 0) {
+        status = explanations_make(&out->explanations, model, &dataset, values->explain,
+                                   error);
+    }
     deepsad_dataset_clear(&dataset);
     deepsad_model_unref(model);
     return status;
@@ -219,6 +245,11 @@ static int score(const struct score_values *values, const char *const operands[2
     const char *path = values->output;
     if (path != NULL && !ends_with(path, ".csv") && !ends_with(path, ".npy")) {
         terminal_error("--output: \"%s\" ends neither in .csv nor in .npy", path);
+        return EXIT_USAGE;
+    }
+    if (path != NULL && ends_with(path, ".npy") && values->explain > 0) {
+        terminal_error("--explain: an NPY file has no place for names of features; use "
+                       "--output FILE.csv");
         return EXIT_USAGE;
     }
     struct deepsad_error error = {0};
@@ -255,6 +286,9 @@ const struct command score_command = {
         "header score,p_value,anomalous (1 where p_value <= alpha). With --json one "
         "object a line: score, p_value, anomalous; together with --output one object: "
         "output, rows, anomalous, alpha. Labels in DATA are not used.\n"
+        "With --explain K the columns base, top1_feature, top1_contribution, ... follow "
+        "(JSON: base, explanation): base, the score of the training medians, plus the "
+        "contributions of all features is the score.\n"
         "MODEL is a file, MODELS/NAME (its newest version) or MODELS/NAME/<n>.",
     .options = options,
     .operands = 2,

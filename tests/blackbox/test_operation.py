@@ -48,7 +48,8 @@ def test_without_models_the_daemon_lives_and_is_not_ready(daemon, tmp_path, make
     make_model(tmp_path / "none", "m", features=3)
     server.signal(signal.SIGHUP)
     server.wait_for('"reloaded"')
-    assert server.request("GET", "/v2/health/ready").json == {"ready": True}
+    assert server.request("GET", "/v2/health/ready").json == {
+        "ready": True, "store": {"writable": True, "reason": None}}
 
 
 def parse_metrics(text):

@@ -98,6 +98,31 @@ static void labels_are_dealt_round_robin_within_their_class(void **state)
     folds_done(&folds);
 }
 
+static void a_labels_ordinal_decides_its_fold(void **state)
+{
+    (void)state;
+    struct sample sample;
+    fill(&sample);
+    struct folds folds;
+    uint32_t ordinals[60];
+    for (uint32_t i = 0; i < 60; i++) {
+        ordinals[i] = i < 40 ? 100 + 3 * i : 7 * i;
+    }
+    struct fold_rows rows = {.x = sample.x,
+                             .order = sample.order,
+                             .features = FEATURES,
+                             .unlabeled = 300,
+                             .normals = 40,
+                             .anomalies = 20,
+                             .references = 300,
+                             .ordinals = ordinals};
+    assert_int_equal(folds_make(&folds, &rows, MEMBERS, 0, NULL), DEEPSAD_OK);
+    for (size_t i = 0; i < 60; i++) {
+        assert_int_equal(folds.of[300 + i], ordinals[i] % MEMBERS);
+    }
+    folds_done(&folds);
+}
+
 static void fewer_than_ten_labelled_anomalies_teach_every_member(void **state)
 {
     (void)state;
@@ -153,6 +178,7 @@ int main(void)
         cmocka_unit_test(a_row_keeps_its_fold_when_rows_are_reordered),
         cmocka_unit_test(folds_are_of_similar_size_even_for_equal_rows),
         cmocka_unit_test(labels_are_dealt_round_robin_within_their_class),
+        cmocka_unit_test(a_labels_ordinal_decides_its_fold),
         cmocka_unit_test(fewer_than_ten_labelled_anomalies_teach_every_member),
         cmocka_unit_test(a_single_member_holds_out_a_share),
         cmocka_unit_test(a_handful_of_rows_is_not_folded),

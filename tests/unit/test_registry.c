@@ -7,21 +7,27 @@
 
 #include "base/file.h"
 #include "model/registry.h"
+#include "model/version.h"
 
-static void save(void **state, const char *name)
+static void save_as(void **state, const char *name, bool challenger)
 {
     char path[FOLDER_PATH];
     struct deepsad_error error = {0};
     struct deepsad_dataset data = sample_data(60, 0, 0, 2);
     struct deepsad_recipe *recipe = sample_recipe("default");
     struct deepsad_model *model = sample_model(&data, recipe, 1);
-    if (deepsad_model_save_version(model, folder_path(path, state, name), NULL, &error) !=
+    if (version_save(model, folder_path(path, state, name), challenger, NULL, &error) !=
         DEEPSAD_OK) {
         fail_msg("%s", error.message);
     }
     deepsad_model_unref(model);
     deepsad_recipe_free(recipe);
     deepsad_dataset_clear(&data);
+}
+
+static void save(void **state, const char *name)
+{
+    save_as(state, name, false);
 }
 
 static void write_text(void **state, const char *rest, const char *text)
@@ -196,6 +202,127 @@ static void what_is_no_model_directory_is_passed_over(void **state)
     registry_close(registry);
 }
 
+/* Numbers of the loaded versions, "2 4 3". */
+static const char *loaded(char text[static 64], const struct catalog *catalog)
+{
+    const struct catalog_entry *entry = &catalog->entries[0];
+    text[0] = '\0';
+    for (size_t i = 0; i < entry->version_count; i++) {
+        snprintf(text + strlen(text), 64 - strlen(text), i == 0 ? "%u" : " %u",
+                 entry->versions[i].number);
+    }
+    return text;
+}
+
+static void assert_loaded(struct registry *registry, const char *expected)
+{
+    char text[64];
+    assert_int_equal(registry_reload(registry, NULL, NULL), DEEPSAD_OK);
+    const struct catalog *catalog = registry_acquire(registry);
+    assert_string_equal(loaded(text, catalog), expected);
+    registry_release(registry, catalog);
+}
+
+static void the_live_version_comes_first_and_counts(void **state)
+{
+    for (int i = 0; i < 4; i++) {
+        save(state, "shop");
+    }
+    struct registry *registry = open_registry(state, 3);
+    assert_loaded(registry, "4 3 2");
+    write_text(state, "shop/live.yaml", "version: 1\nnewest: 4\nhold: true\n");
+    assert_loaded(registry, "1 4 3");
+    save(state, "shop");
+    assert_loaded(registry, "1 5 4");
+    write_text(state, "shop/live.yaml", "version: 1\nnewest: 5\nhold: false\n");
+    assert_loaded(registry, "1 5 4");
+    save(state, "shop");
+    assert_loaded(registry, "6 5 4");
+    registry_close(registry);
+}
+
+static void challengers_are_loaded_but_never_live(void **state)
+{
+    save(state, "shop");
+    save(state, "shop");
+    save_as(state, "shop", true);
+    struct registry *registry = open_registry(state, 2);
+    assert_loaded(registry, "2 3");
+    const struct catalog *catalog = registry_acquire(registry);
+    assert_true(catalog->entries[0].challenger[0]);
+    assert_false(catalog->entries[0].challenger[1]);
+    registry_release(registry, catalog);
+    write_text(state, "shop/2/model.safetensors", "nonsense");
+    struct registry *fresh = open_registry(state, 1);
+    assert_loaded(fresh, "1"); /* a challenger does not step in */
+    registry_close(fresh);
+    registry_close(registry);
+}
+
+static void a_fault_in_live_yaml_keeps_what_was_live(void **state)
+{
+    save(state, "shop");
+    save(state, "shop");
+    write_text(state, "shop/live.yaml", "version: 1\nnewest: 2\nhold: true\n");
+    struct registry *registry = open_registry(state, 2);
+    write_text(state, "shop/live.yaml", "version: one\n");
+    assert_loaded(registry, "1 2");
+    const struct catalog *catalog = registry_acquire(registry);
+    assert_non_null(strstr(catalog->entries[0].fault, "live.yaml:1"));
+    assert_true(catalog->entries[0].live.hold);
+    registry_release(registry, catalog);
+    registry_close(registry);
+}
+
+static void an_activated_version_that_breaks_stays_live(void **state)
+{
+    save(state, "shop");
+    save(state, "shop");
+    write_text(state, "shop/live.yaml", "version: 1\nnewest: 2\nhold: true\n");
+    struct registry *registry = open_registry(state, 1);
+    write_text(state, "shop/1/model.safetensors", "nonsense");
+    assert_loaded(registry, "1");
+    struct registry *fresh = open_registry(state, 1);
+    assert_loaded(fresh, "2"); /* better than none, and the fault says why */
+    registry_close(fresh);
+    registry_close(registry);
+}
+
+static void a_promotion_reads_nothing_but_the_new_version(void **state)
+{
+    save(state, "shop");
+    save(state, "shop");
+    struct registry *registry = open_registry(state, 3);
+    const struct catalog *before = registry_acquire(registry);
+    save(state, "shop");
+    assert_loaded(registry, "3 2 1");
+    const struct catalog *after = registry_acquire(registry);
+    assert_ptr_equal(before->entries[0].versions[0].model,
+                     after->entries[0].versions[1].model);
+    assert_ptr_equal(before->entries[0].versions[1].model,
+                     after->entries[0].versions[2].model);
+    registry_release(registry, before);
+    registry_release(registry, after);
+    registry_close(registry);
+}
+
+static void the_whole_policy_is_in_the_entry(void **state)
+{
+    save(state, "shop");
+    write_text(state, "shop/model.yaml",
+               "alpha: 0.1\nretraining:\n  mode: never\n  min_labels: 4\n");
+    struct registry *registry = open_registry(state, 1);
+    write_text(state, "shop/model.yaml", "retraining:\n  mode: perhaps\n");
+    assert_int_equal(registry_reload(registry, NULL, NULL), DEEPSAD_OK);
+    const struct catalog *catalog = registry_acquire(registry);
+    assert_int_equal(catalog->entries[0].policy.retraining.mode, POLICY_NEVER);
+    assert_int_equal(catalog->entries[0].policy.retraining.min_labels, 4);
+    assert_near(catalog->entries[0].policy.gate.auc_loss, 0.03, 1e-12);
+    assert_non_null(strstr(catalog->entries[0].fault, "retraining.mode"));
+    registry_release(registry, catalog);
+    registry_close(registry);
+}
+
 #define WITH_FOLDER(test) \
     cmocka_unit_test_setup_teardown(test, folder_setup, folder_teardown)
 
@@ -209,6 +336,12 @@ int main(void)
         WITH_FOLDER(a_broken_new_version_leaves_the_live_one_live),
         WITH_FOLDER(a_live_version_whose_file_breaks_stays_live),
         WITH_FOLDER(the_policy_sets_alpha_and_threshold),
+        WITH_FOLDER(the_live_version_comes_first_and_counts),
+        WITH_FOLDER(challengers_are_loaded_but_never_live),
+        WITH_FOLDER(a_fault_in_live_yaml_keeps_what_was_live),
+        WITH_FOLDER(an_activated_version_that_breaks_stays_live),
+        WITH_FOLDER(a_promotion_reads_nothing_but_the_new_version),
+        WITH_FOLDER(the_whole_policy_is_in_the_entry),
         WITH_FOLDER(a_missing_directory_is_a_failure_and_changes_nothing),
         WITH_FOLDER(what_is_no_model_directory_is_passed_over),
     };

@@ -432,7 +432,8 @@ static void a_set_of_other_features_is_refused(void **state)
     struct deepsad_error error = {0};
     struct training_set set = make_set(UNLABELED, 0, 0), other;
     struct deepsad_model *model = retrain_quickly(&set, 0, NULL);
-    assert_int_equal(training_set_new(&other, FEATURES + 1, 3, 0, 0, &error), DEEPSAD_OK);
+    assert_int_equal(training_set_new(&other, FEATURES + 1, 3, 0, 0, 0, &error),
+                     DEEPSAD_OK);
     assert_int_equal(retrain_recalibrate(model, &other, 1, &error), DEEPSAD_INVALID);
     assert_error_says(error, "6 features");
     deepsad_model_unref(model);

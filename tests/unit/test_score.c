@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include "api/health.h"
+#include "api/keep.h"
 #include "api/models.h"
 #include "api/routes.h"
 #include "api/score.h"
+#include "store/store.h"
 
 enum { ROWS = 400, FEATURES = 3 };
 
@@ -159,6 +161,211 @@ static void a_model_is_described_with_its_card(void **state)
     json_decref(json);
 }
 
+/* ---- Explanations ---- */
+
+static void features_are_explained_in_falling_order(void **state)
+{
+    struct fixture *fixture = *state;
+    json_t *json = send(fixture, HTTP_POST, "/v1/models/m/score",
+                        "{\"samples\":[[50,900,null],[80,90,70]],\"explain\":9}");
+    assert_int_equal(fixture->reply.status, 200);
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *result = json_array_get(json_object_get(json, "results"), i);
+        const json_t *features = json_object_get(result, "explanation");
+        double sum = json_number_value(json_object_get(result, "base")), before = 1e9;
+        assert_int_equal(json_array_size(features), FEATURES);
+        for (size_t j = 0; j < FEATURES; j++) {
+            const json_t *part =
+                json_object_get(json_array_get(features, j), "contribution");
+            assert_true(fabs(json_number_value(part)) <= before);
+            before = fabs(json_number_value(part));
+            sum += json_number_value(part);
+        }
+        assert_near_floor(sum, json_number_value(json_object_get(result, "score")), 1e-5,
+                          1);
+    }
+    json_decref(json);
+}
+
+static void a_missing_value_is_null_and_contributes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    json_t *json = send(fixture, HTTP_POST, "/v1/models/m/score",
+                        "{\"samples\":[[50,900,null]],\"explain\":3}");
+    const json_t *result = json_array_get(json_object_get(json, "results"), 0);
+    const json_t *last = json_array_get(json_object_get(result, "explanation"), 2);
+    const json_t *first = json_array_get(json_object_get(result, "explanation"), 0);
+    assert_string_equal(json_string_value(json_object_get(first, "feature")), "x1");
+    assert_near(json_number_value(json_object_get(first, "value")), 900, 1e-9);
+    assert_string_equal(json_string_value(json_object_get(last, "feature")), "x2");
+    assert_true(json_is_null(json_object_get(last, "value")));
+    assert_true(json_number_value(json_object_get(last, "contribution")) == 0);
+    json_decref(json);
+}
+
+static void only_so_many_features_are_explained(void **state)
+{
+    struct fixture *fixture = *state;
+    json_t *json = send(fixture, HTTP_POST, "/v1/models/m/score",
+                        "{\"explain\":1,\"samples\":[[50,900,1]],\"ids\":[\"a\"]}");
+    const json_t *result = json_array_get(json_object_get(json, "results"), 0);
+    assert_int_equal(json_array_size(json_object_get(result, "explanation")), 1);
+    assert_string_equal(json_string_value(json_object_get(result, "id")), "a");
+    json_decref(json);
+    json = send(fixture, HTTP_POST, "/v1/models/m/score",
+                "{\"explain\":0,\"samples\":[[50,900,1]]}");
+    result = json_array_get(json_object_get(json, "results"), 0);
+    assert_null(json_object_get(result, "base"));
+    json_decref(json);
+}
+
+static void an_answer_explains_only_so_many_rows(void **state)
+{
+    struct fixture *fixture = *state;
+    struct buffer body = {0};
+    atomic_store(&fixture->app.max_rows, 20000);
+    buffer_append_text(&body, "{\"explain\":1,\"samples\":[[1,2,3]");
+    for (size_t i = 0; i < 10000; i++) {
+        buffer_append_text(&body, ",[1,2,3]");
+    }
+    buffer_append_text(&body, "]}");
+    char *text = buffer_take_string(&body);
+    json_t *json = send(fixture, HTTP_POST, "/v1/models/m/score", text);
+    assert_int_equal(fixture->reply.status, 413);
+    assert_non_null(strstr(json_string_value(json_object_get(json, "detail")), "10000"));
+    json_decref(json);
+    free(text);
+    atomic_store(&fixture->app.max_rows, 100);
+}
+
+/* ---- Keeping ---- */
+
+/* A store that notes what it is given last. */
+struct noting_store {
+    struct store store;
+    bool full;
+    size_t calls;
+    struct store_keep keep;
+    char model[65];
+    char ids[4][STORE_ID_MAX + 1];
+    float x[4 * FEATURES], scores[4], p_values[4];
+};
+
+static bool note(struct store *store, const struct store_keep *keep)
+{
+    struct noting_store *noting = (struct noting_store *)store;
+    noting->calls++;
+    noting->keep = *keep;
+    snprintf(noting->model, sizeof noting->model, "%s", keep->model);
+    for (size_t i = 0; i < keep->count && i < 4; i++) {
+        snprintf(noting->ids[i], sizeof noting->ids[i], "%s", keep->ids[i]);
+        memcpy(noting->x + i * FEATURES, keep->x + i * FEATURES,
+               FEATURES * sizeof(float));
+        noting->scores[i] = keep->scores[i];
+        noting->p_values[i] = keep->p_values[i];
+    }
+    return !noting->full;
+}
+
+static const struct store_ops noting_ops = {.keep = note};
+
+/* Scores with this store in place. */
+static json_t *send_with_store(struct fixture *fixture, struct noting_store *store,
+                               const char *body)
+{
+    store->store.ops = &noting_ops;
+    fixture->app.store = &store->store;
+    json_t *json = send(fixture, HTTP_POST, "/v1/models/m/score", body);
+    fixture->app.store = NULL;
+    assert_int_equal(fixture->reply.status, 200);
+    return json;
+}
+
+static const char keep_two[] = "{\"samples\":[[1,null,3],[40,50,60]],\"keep\":true}";
+
+static void kept_rows_are_those_of_the_answer(void **state)
+{
+    struct fixture *fixture = *state;
+    struct noting_store store = {.full = false};
+    json_t *json = send_with_store(fixture, &store, keep_two);
+    assert_true(json_is_true(json_object_get(json, "kept")));
+    assert_int_equal(store.keep.count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *result = json_array_get(json_object_get(json, "results"), i);
+        assert_string_equal(json_string_value(json_object_get(result, "id")),
+                            store.ids[i]);
+        assert_near(store.scores[i], json_number_value(json_object_get(result, "score")),
+                    1e-6);
+        assert_near(store.p_values[i],
+                    json_number_value(json_object_get(result, "p_value")), 1e-6);
+    }
+    json_decref(json);
+}
+
+static void kept_rows_say_what_scored_them(void **state)
+{
+    struct fixture *fixture = *state;
+    struct noting_store store = {.full = false};
+    json_decref(send_with_store(fixture, &store, keep_two));
+    assert_string_equal(store.model, "m");
+    assert_int_equal(store.keep.version, 1);
+    assert_int_equal(store.keep.features, FEATURES);
+    assert_true(store.keep.scored_at_ms > INT64_C(1500000000000));
+    assert_true(store.x[0] == 1 && isnan(store.x[1]) && store.x[5] == 60);
+}
+
+static void ids_of_the_request_are_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    struct noting_store store = {.full = false};
+    json_decref(send_with_store(fixture, &store,
+                                "{\"samples\":[[1,2,3],[4,5,6]],\"keep\":true,"
+                                "\"ids\":[\"a\",\"t:2\"],\"explain\":1}"));
+    assert_string_equal(store.ids[0], "a");
+    assert_string_equal(store.ids[1], "t:2");
+}
+
+static void a_full_queue_is_told_and_no_error(void **state)
+{
+    struct fixture *fixture = *state;
+    struct noting_store store = {.full = true};
+    json_t *json = send_with_store(fixture, &store, keep_two);
+    assert_true(json_is_false(json_object_get(json, "kept")));
+    assert_int_equal(store.calls, 1);
+    json_decref(json);
+}
+
+static void nothing_is_kept_unless_asked(void **state)
+{
+    struct fixture *fixture = *state;
+    struct noting_store store = {.full = false};
+    json_t *json = send_with_store(fixture, &store, "{\"samples\":[[1,2,3]]}");
+    assert_null(json_object_get(json, "kept"));
+    assert_int_equal(store.calls, 0);
+    json_decref(json);
+}
+
+static void without_a_store_nothing_is_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    json_t *json = send(fixture, HTTP_POST, "/v1/models/m/score", keep_two);
+    assert_int_equal(fixture->reply.status, 200);
+    assert_true(json_is_false(json_object_get(json, "kept")));
+    json_decref(json);
+}
+
+static void the_policy_decides_what_is_kept(void **state)
+{
+    (void)state;
+    struct policy policy = {.capture = POLICY_CAPTURE_REQUESTED};
+    assert_true(keep_wanted(&policy, true));
+    assert_false(keep_wanted(&policy, false));
+    policy.capture = POLICY_CAPTURE_ALL;
+    assert_true(keep_wanted(&policy, false));
+    policy.capture = POLICY_CAPTURE_NONE;
+    assert_false(keep_wanted(&policy, true));
+}
+
 static void readiness_ends_with_the_drain(void **state)
 {
     struct fixture *fixture = *state;
@@ -178,6 +385,17 @@ int main(void)
         cmocka_unit_test(a_state_is_used_again_by_the_next_request),
         cmocka_unit_test(an_unknown_model_is_404_before_the_body),
         cmocka_unit_test(a_model_is_described_with_its_card),
+        cmocka_unit_test(features_are_explained_in_falling_order),
+        cmocka_unit_test(a_missing_value_is_null_and_contributes_nothing),
+        cmocka_unit_test(only_so_many_features_are_explained),
+        cmocka_unit_test(an_answer_explains_only_so_many_rows),
+        cmocka_unit_test(kept_rows_are_those_of_the_answer),
+        cmocka_unit_test(kept_rows_say_what_scored_them),
+        cmocka_unit_test(ids_of_the_request_are_kept),
+        cmocka_unit_test(a_full_queue_is_told_and_no_error),
+        cmocka_unit_test(nothing_is_kept_unless_asked),
+        cmocka_unit_test(without_a_store_nothing_is_kept),
+        cmocka_unit_test(the_policy_decides_what_is_kept),
         cmocka_unit_test(readiness_ends_with_the_drain),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

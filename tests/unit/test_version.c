@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "../folder.h"
 #include "../sample_data.h"
 #include "../testing.h"
 
 #include "base/file.h"
+#include "model/live.h"
 #include "model/version.h"
 
 static struct deepsad_model *small_model(void)
@@ -206,6 +210,94 @@ static void writers_at_the_same_time_get_numbers_of_their_own(void **state)
     deepsad_model_unref(model);
 }
 
+static void save_one(void **state, bool challenger)
+{
+    char path[FOLDER_PATH];
+    struct deepsad_model *model = small_model();
+    assert_int_equal(
+        version_save(model, folder_path(path, state, "shop"), challenger, NULL, NULL),
+        DEEPSAD_OK);
+    deepsad_model_unref(model);
+}
+
+/* The version whose file a path comes to. */
+static unsigned located(void **state)
+{
+    char path[FOLDER_PATH];
+    struct version_place place;
+    struct deepsad_error error = {0};
+    if (version_locate(&place, folder_path(path, state, "shop"), &error) != DEEPSAD_OK) {
+        fail_msg("%s", error.message);
+    }
+    unsigned number = (unsigned)strtoul(strstr(place.file, "shop/") + 5, NULL, 10);
+    version_place_done(&place);
+    return number;
+}
+
+static void a_directory_stands_for_its_live_version(void **state)
+{
+    char path[FOLDER_PATH];
+    save_one(state, false);
+    save_one(state, false);
+    save_one(state, true);
+    assert_int_equal(located(state), 2);
+    struct live live = {.version = 1, .newest = 3, .hold = true};
+    assert_int_equal(live_write(&live, folder_path(path, state, "shop"), NULL), 0);
+    assert_int_equal(located(state), 1);
+    save_one(state, false);
+    assert_int_equal(located(state), 1);
+    live.hold = false;
+    assert_int_equal(live_write(&live, path, NULL), DEEPSAD_OK);
+    assert_int_equal(located(state), 4);
+}
+
+static void challengers_alone_are_not_live(void **state)
+{
+    char path[FOLDER_PATH];
+    struct deepsad_error error = {0};
+    struct version_place place;
+    save_one(state, true);
+    folder_path(path, state, "shop");
+    assert_true(live_is_challenger(path, 1));
+    assert_int_equal(version_locate(&place, path, &error), DEEPSAD_NOT_FOUND);
+    assert_error_says(error, "challengers");
+}
+
+static void make_old(const char *path, int64_t seconds)
+{
+    struct timespec times[2];
+    clock_gettime(CLOCK_REALTIME, &times[0]);
+    times[0].tv_sec -= seconds;
+    times[1] = times[0];
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+/* 4194304 is the largest process number there is, and never given. */
+static void what_killed_writers_left_is_removed(void **state)
+{
+    static const struct {
+        const char *name;
+        int64_t age;
+        bool stays;
+    } cases[] = {
+        {"shop/.new.4194304-1", 120, false}, {"shop/.new.4194304-2", 2, true},
+        {"shop/.new.1-3", 120, true},        {"shop/.new.1-4", 4000, false},
+        {"shop/.new.other", 4000, true},     {"shop/notes.4194304-1", 4000, true}};
+    char path[FOLDER_PATH], file[FOLDER_PATH + 32];
+    for (size_t i = 0; i < 6; i++) {
+        folder_path(path, state, cases[i].name);
+        snprintf(file, sizeof file, "%s/%s", path, VERSION_FILE);
+        assert_int_equal(file_make_directories(path, NULL), DEEPSAD_OK);
+        assert_int_equal(file_replace(file, "half", 4, NULL), DEEPSAD_OK);
+        make_old(path, cases[i].age);
+    }
+    save_one(state, false);
+    for (size_t i = 0; i < 6; i++) {
+        folder_path(path, state, cases[i].name);
+        assert_true(file_is_directory(path) == cases[i].stays);
+    }
+}
+
 #define WITH_FOLDER(test) \
     cmocka_unit_test_setup_teardown(test, folder_setup, folder_teardown)
 
@@ -221,6 +313,9 @@ int main(void)
         WITH_FOLDER(a_bad_name_is_refused_before_anything_is_made),
         WITH_FOLDER(a_version_is_no_model_directory),
         WITH_FOLDER(version_numbers_end_without_starting_again),
+        WITH_FOLDER(a_directory_stands_for_its_live_version),
+        WITH_FOLDER(challengers_alone_are_not_live),
+        WITH_FOLDER(what_killed_writers_left_is_removed),
         WITH_FOLDER(writers_at_the_same_time_get_numbers_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Scored rows handed to the store, so that a verdict can name them later. */
+#ifndef API_KEEP_H
+#define API_KEEP_H
+
+#include <stdbool.h>
+
+#include "api/rows.h"
+#include "model/policy.h"
+#include "store/store.h"
+
+/* Whether the policy has the rows of a request kept, `asked` being its own wish. */
+bool keep_wanted(const struct policy *policy, bool asked);
+
+/* The rows' ids, features and number, added to the other members of *keep, then handed
+ * over. False: dropped, as the store's queue is full or there is no memory for the ids.
+ * Never waits. */
+bool keep_rows(struct store *store, const struct store_keep *keep,
+               const struct rows *rows);
+
+#endif

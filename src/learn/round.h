@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One round of retraining, from the labels to a version: collect, hold back what is
+ * implausible, train the challenger, judge it, publish what won.
+ *
+ *     old labels (+ new ones) -> challenger --gate against the champion--> promoted
+ *                                    |  only the ranks moved, or labels were taken back:
+ *                                    +--> control (old labels only) is the judge
+ *     stopped: the new labels go to quarantine, the challenger is kept as a version that
+ *     is not live, and the champion's p-values are made anew if its rows have moved
+ *
+ * Nothing here is shared with other threads but the registry and the store.
+ */
+#ifndef LEARN_ROUND_H
+#define LEARN_ROUND_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "learn/train.h"
+#include "model/registry.h"
+#include "store/store.h"
+
+struct round_options {
+    struct registry *registry;
+    struct store *store;
+    const char *directory; /* of the models */
+    const char *model;
+    const char *job; /* its id */
+    bool by_hand;    /* trains even where nothing has changed */
+    struct train_options train;
+    void (*phase)(void *closure, const char *phase); /* "collect", "gate", "publish" */
+    void *closure;
+};
+
+/* How it ended: the states of a job that ran through. */
+enum round_end {
+    ROUND_PROMOTED, /* a version went live */
+    ROUND_WAITING,  /* passed the gate; to be activated by somebody: manual, or held */
+    ROUND_REJECTED, /* stopped by the gate, or there was nothing to train on */
+};
+
+struct round_result {
+    enum round_end end;
+    char decision[32];  /* "promoted", "control promoted", "waiting", "stopped", "held",
+                           "unchanged" */
+    char reason[320];   /* one sentence for people */
+    unsigned version;   /* that was written, 0 = none */
+    unsigned live;      /* that went live, 0 = none */
+    size_t quarantined; /* labels */
+    int64_t journal_seq;
+    json_t *detail; /* the numbers; json_decref it */
+};
+
+int round_run(struct round_result *out, const struct round_options *options,
+              struct deepsad_error *error);
+
+#endif

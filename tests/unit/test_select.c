@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "../testing.h"
+
+#include <stdlib.h>
+
+#include "learn/select.h"
+
+enum { ROWS = 400, FEATURES = 2 };
+
+struct candidates {
+    struct store_sample samples[ROWS];
+    float x[ROWS * FEATURES];
+    struct scaler scaler;
+    struct select_rows rows;
+};
+
+/* Score falls with the index; the rows lie on a ring of 8 places, in turn. */
+static int setup(void **state)
+{
+    struct candidates *c = calloc(1, sizeof *c);
+    for (size_t i = 0; i < ROWS; i++) {
+        c->samples[i].score = (float)(ROWS - i);
+        c->samples[i].p_value = (float)(i + 1) / ROWS;
+        c->x[i * FEATURES] = (float)(i % 8);
+        c->x[i * FEATURES + 1] = (float)(i % 8 * (i % 8));
+    }
+    *state = c;
+    if (scaler_fit(&c->scaler, SCALER_ASINH, c->x, ROWS, FEATURES, NULL) != DEEPSAD_OK) {
+        return -1;
+    }
+    c->rows = (struct select_rows){.count = ROWS,
+                                   .features = FEATURES,
+                                   .samples = c->samples,
+                                   .x = c->x,
+                                   .scaler = &c->scaler,
+                                   .alpha = 0.1,
+                                   .seed = 3};
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct candidates *c = *state;
+    scaler_done(&c->scaler);
+    free(c);
+    return 0;
+}
+
+static size_t choose(struct select_choice *choices, size_t wanted,
+                     enum select_strategy strategy, const struct candidates *c)
+{
+    size_t count = 0;
+    assert_int_equal(select_choose(choices, &count, wanted, strategy, &c->rows, NULL),
+                     DEEPSAD_OK);
+    bool seen[ROWS] = {false};
+    for (size_t i = 0; i < count; i++) {
+        assert_false(seen[choices[i].at]); /* no row twice */
+        seen[choices[i].at] = true;
+    }
+    return count;
+}
+
+static void top_takes_the_highest_scores_in_order(void **state)
+{
+    struct select_choice choices[5];
+    assert_int_equal(choose(choices, 5, SELECT_TOP, *state), 5);
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(choices[i].at, i);
+        assert_int_equal(choices[i].rank, i);
+    }
+}
+
+static void mixed_starts_at_the_top_and_goes_far(void **state)
+{
+    struct select_choice choices[8];
+    struct candidates *c = *state;
+    bool places[8] = {false};
+    assert_int_equal(choose(choices, 8, SELECT_MIXED, c), 8);
+    assert_int_equal(choices[0].at, 0);
+    assert_int_equal(choices[0].why, SELECT_HIGHEST);
+    assert_int_equal(choices[1].why, SELECT_DIFFERENT);
+    for (size_t i = 0; i < 8; i++) {
+        assert_true(choices[i].rank < SELECT_POOL);
+        places[choices[i].at % 8] = true;
+    }
+    for (size_t i = 0; i < 8; i++) {
+        assert_true(places[i]); /* each place once, though the top eight were enough */
+    }
+}
+
+static void mixed_draws_one_in_ten_at_random(void **state)
+{
+    struct select_choice choices[20];
+    size_t random = 0;
+    assert_int_equal(choose(choices, 20, SELECT_MIXED, *state), 20);
+    for (size_t i = 0; i < 20; i++) {
+        random += choices[i].why == SELECT_RANDOM;
+    }
+    assert_int_equal(random, 2);
+}
+
+static void uncertain_takes_p_values_next_to_alpha(void **state)
+{
+    struct select_choice choices[3];
+    assert_int_equal(choose(choices, 3, SELECT_UNCERTAIN, *state), 3);
+    assert_int_equal(choices[0].at, 39); /* p = 0.1 */
+    assert_true(choices[1].at >= 37 && choices[1].at <= 41);
+}
+
+static void random_takes_rows_from_all_over(void **state)
+{
+    struct select_choice choices[100];
+    size_t low = 0;
+    assert_int_equal(choose(choices, 100, SELECT_ANY, *state), 100);
+    for (size_t i = 0; i < 100; i++) {
+        low += choices[i].rank >= ROWS / 2;
+    }
+    assert_true(low > 25 && low < 75);
+}
+
+static void fewer_rows_than_wanted_are_all_taken(void **state)
+{
+    struct candidates *c = *state;
+    struct select_choice choices[20];
+    c->rows.count = 4;
+    for (int strategy = SELECT_MIXED; strategy <= SELECT_ANY; strategy++) {
+        assert_int_equal(choose(choices, 20, (enum select_strategy)strategy, c), 4);
+    }
+    c->rows.count = 0;
+    assert_int_equal(choose(choices, 20, SELECT_MIXED, c), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(top_takes_the_highest_scores_in_order, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(mixed_starts_at_the_top_and_goes_far, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(mixed_draws_one_in_ten_at_random, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(uncertain_takes_p_values_next_to_alpha, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(random_takes_rows_from_all_over, setup, teardown),
+        cmocka_unit_test_setup_teardown(fewer_rows_than_wanted_are_all_taken, setup,
+                                        teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
