@@ -96,7 +96,7 @@ static void retrain_model(struct app *app, const char *model, const char *analys
         set_location(reply, job);
         reply_job(app, request, reply, 202, job);
     } else if (status == DEEPSAD_INVALID && job[0] != '\0') {
-        reply_problem(request, reply, 409, "job %s: %s", job, error.message);
+        reply_problem(request, reply, 409, "%s", error.message);
         set_location(reply, job);
     } else {
         endpoint_fail(request, reply, &error);
@@ -135,8 +135,8 @@ static json_t *next_cursor(const struct store_jobs *jobs, const char *list)
 static void list_jobs(struct app *app, const char *model, const struct query *query,
                       const struct request *request, struct reply *reply)
 {
-    static const char *const states[] = {"queued", "running",   "promoted", "rejected",
-                                         "failed", "cancelled", NULL};
+    static const char *const states[] = {"queued",   "waiting", "running",   "promoted",
+                                         "rejected", "failed",  "cancelled", NULL};
     char list[96], before[STORE_ID_MAX + 1];
     size_t state = SIZE_MAX, limit = ENDPOINT_PAGE;
     struct store_jobs jobs = {.count = 0};

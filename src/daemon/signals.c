@@ -36,6 +36,8 @@ int signals_init(struct deepsad_error *error)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
     sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore,
+              NULL); /* a file at its limit is an error like a full disk */
     return DEEPSAD_OK;
 }
 

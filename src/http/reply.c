@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DETAIL_MAX = 1024 };
+/* 15 digits are those of a double that a decimal number can count on: 0.1 stays 0.1. */
+enum { DETAIL_MAX = 1024, DIGITS = 15 };
 
 void reply_clear(struct reply *reply)
 {
@@ -65,7 +66,8 @@ void reply_json(const struct request *request, struct reply *reply, unsigned sta
     reply->status = status;
     reply->content_type = "application/json";
     if (json == NULL ||
-        json_dump_callback(json, append_dump, &reply->body, JSON_COMPACT) != 0) {
+        json_dump_callback(json, append_dump, &reply->body,
+                           JSON_COMPACT | JSON_REAL_PRECISION(DIGITS)) != 0) {
         reply_problem(request, reply, 500, "out of memory for the answer");
     }
     json_decref(json);

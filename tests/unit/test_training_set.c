@@ -235,11 +235,11 @@ static struct safetensors *damaged_file(const struct damage *damage)
     add_tensor(writer, damage, "reservoir.x", 7, 3, 1);
     add_tensor(writer, damage, "reservoir.y", 2, 0, -1);
     add_tensor(writer, damage, "reservoir.ordinal", 2, 0, 0);
-    safetensors_writer_metadata(
-        writer, "deepsad.reservoir",
-        damage->index != NULL
-            ? damage->index
-            : "{\"base\":5,\"traffic\":0,\"labels\":2,\"complete\":true,\"ids\":null}");
+    safetensors_writer_metadata(writer, "deepsad.reservoir",
+                                damage->index != NULL
+                                    ? damage->index
+                                    : "{\"base\":5,\"traffic\":0,\"labels\":2,\"aside\":"
+                                      "0,\"complete\":true,\"ids\":null}");
     assert_int_equal(safetensors_writer_finish(writer, &bytes, NULL), DEEPSAD_OK);
     if (safetensors_parse(&file, &bytes, &error) != DEEPSAD_OK) {
         fail_msg("%s", error.message);
@@ -257,13 +257,15 @@ static void each_damage_has_its_own_message(void **state)
         {.index = "[]", .message = "base is not a count"},
         {.index = "{\"base\":-1}", .message = "base is not a count"},
         {.index = "{\"base\":5,\"traffic\":1e9}", .message = "traffic is not a count"},
-        {.index = "{\"base\":5,\"traffic\":0,\"labels\":3,\"ids\":null}",
+        {.index = "{\"base\":5,\"traffic\":0,\"labels\":2}",
+         .message = "aside is not a count"},
+        {.index = "{\"base\":5,\"traffic\":0,\"labels\":3,\"aside\":0,\"ids\":null}",
          .message = "reservoir.x"},
-        {.index = "{\"base\":4,\"traffic\":0,\"labels\":3,\"ids\":null}",
+        {.index = "{\"base\":4,\"traffic\":0,\"labels\":3,\"aside\":0,\"ids\":null}",
          .message = "reservoir.y"},
-        {.index = "{\"base\":5,\"traffic\":0,\"labels\":2,\"ids\":[\"a\"]}",
+        {.index = "{\"base\":5,\"traffic\":0,\"labels\":2,\"aside\":0,\"ids\":[\"a\"]}",
          .message = "ids are not the 2"},
-        {.index = "{\"base\":5,\"traffic\":0,\"labels\":2,\"ids\":[\"a\",1]}",
+        {.index = "{\"base\":5,\"traffic\":0,\"labels\":2,\"aside\":0,\"ids\":[\"a\",1]}",
          .message = "id 1 is not a text"},
         {.spoilt = "reservoir.y", .value = 0, .message = "element 0 is not 1 or -1"},
         {.spoilt = "reservoir.y", .value = NAN, .message = "element 0 is not 1 or -1"},
