@@ -594,14 +594,12 @@ int learner_retrain(struct learner *learner, char job[static STORE_ID_MAX + 1],
     snprintf(record.analyst, sizeof record.analyst, "%s", analyst == NULL ? "" : analyst);
     if (job[0] == '\0') {
         status = record_put(&record, learner->options.store, "queued", error);
+        if (status != DEEPSAD_OK || enqueue(learner, &record, job)) {
+            return status;
+        }
+        record_fail(&record, learner->options.store, "cancelled", "another was first",
+                    NULL);
     }
-    if (status != DEEPSAD_OK) {
-        return status;
-    }
-    if (job[0] == '\0' && enqueue(learner, &record, job)) {
-        return DEEPSAD_OK;
-    }
-    record_fail(&record, learner->options.store, "cancelled", "another was first", NULL);
     return error_set(error, DEEPSAD_INVALID,
                      "job %s of model %s is queued or running; wait for it, or DELETE it",
                      job, model);
