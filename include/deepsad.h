@@ -162,7 +162,7 @@ int deepsad_train(struct deepsad_model **out, const struct deepsad_dataset *data
  */
 
 /* A trained model is immutable and reference-counted. `path` is a file, a model directory
- * MODELS/NAME (its newest version) or a version MODELS/NAME/<n>. */
+ * MODELS/NAME (its live version) or a version MODELS/NAME/<n>. */
 int deepsad_model_load(struct deepsad_model **out, const char *path,
                        struct deepsad_error *error);
 int deepsad_model_save(const struct deepsad_model *model, const char *path,

@@ -269,17 +269,15 @@ static void run_job(struct learner *learner, struct record *record, double deadl
     } else {
         watch_failed(watch, record->job.id, seen);
     }
+    learner->progress = (struct learner_progress){.job = ""}; /* there is nothing left to */
+    learner->running[0] = '\0';                              /* cancel */
+    atomic_store(&learner->cancelled, learner->stopping);
     unlock(learner);
     if (status == DEEPSAD_OK) {
         end_well(learner, record, &result, parent);
     } else {
         end_badly(learner, record, status, &fault);
     }
-    lock(learner);
-    learner->progress = (struct learner_progress){.job = ""};
-    learner->running[0] = '\0';
-    atomic_store(&learner->cancelled, learner->stopping);
-    unlock(learner);
 }
 
 /* ---- Choosing ---------------------------------------------------------------------- */

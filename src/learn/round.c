@@ -520,7 +520,13 @@ static int run(struct round *round, struct deepsad_error *error)
                  round->held);
         return DEEPSAD_OK;
     }
-    return decide(round, error);
+    status = decide(round, error);
+    if (round->held > 0) {
+        size_t used = strlen(round->result.reason);
+        snprintf(round->result.reason + used, sizeof round->result.reason - used,
+                 "; %zu implausible labels wait for a second verdict", round->held);
+    }
+    return status;
 }
 
 int round_run(struct round_result *out, const struct round_options *options,

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/parallel.h"
-#include "model/digest.h"
 #include "model/ensemble.h"
 #include "model/evaluate.h"
 #include "model/fit_calibration.h"
@@ -144,19 +143,6 @@ static double total_work(const struct deepsad_model *model,
     return work;
 }
 
-static void digest_data(char text[static DIGEST_TEXT_SIZE],
-                        const struct deepsad_dataset *dataset)
-{
-    struct digest digest;
-    digest_init(&digest);
-    digest_add(&digest, dataset->x,
-               dataset->rows * dataset->features * sizeof *dataset->x);
-    if (dataset->labels != NULL) {
-        digest_add(&digest, dataset->labels, dataset->rows);
-    }
-    digest_finish(&digest, text);
-}
-
 /* AUC of the labelled rows by scores that never saw them (folds permitting). */
 static int measure_labels(double *auc, const float *scores,
                           const struct training *training, struct deepsad_error *error)
@@ -225,8 +211,8 @@ static int complete(struct deepsad_model *model, const struct training *training
         status = model_hold_set(model, input->set, error);
     }
     if (status == DEEPSAD_OK) {
-        char digest[DIGEST_TEXT_SIZE];
-        digest_data(digest, dataset);
+        char digest[TRAINING_DIGEST];
+        training_digest(digest, dataset);
         facts->data_digest = digest;
         facts->seconds = monitor_seconds(training->monitor);
         status = manifest_make(model, facts, error);

@@ -4,9 +4,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/digest.h"
+
 static signed char label_of(const struct deepsad_dataset *dataset, size_t row)
 {
     return dataset->labels == NULL ? (signed char)0 : dataset->labels[row];
+}
+
+void training_digest(char text[static TRAINING_DIGEST],
+                     const struct deepsad_dataset *dataset)
+{
+    struct digest digest;
+    digest_init(&digest);
+    digest_add(&digest, dataset->x,
+               dataset->rows * dataset->features * sizeof *dataset->x);
+    if (dataset->labels != NULL) {
+        digest_add(&digest, dataset->labels, dataset->rows);
+    }
+    digest_finish(&digest, text);
 }
 
 int training_facts(struct plan_facts *out, const struct deepsad_dataset *dataset,

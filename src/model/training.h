@@ -34,6 +34,11 @@ struct training {
     struct monitor *monitor;
 };
 
+/* SHA-256 of rows and labels as they stand, for the lineage. */
+enum { TRAINING_DIGEST = 65 };
+void training_digest(char text[static TRAINING_DIGEST],
+                     const struct deepsad_dataset *dataset);
+
 /* Where the rows come from. */
 struct training_source {
     const struct deepsad_dataset *dataset;

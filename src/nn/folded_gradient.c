@@ -163,7 +163,7 @@ static void start_back(const struct pass *pass, float *value, const float *y,
     const struct packed *last = &pass->layers[pass->layer_count - 1];
     lanes sum = {0};
     for (size_t o = 0; o < last->outputs; o++) {
-        lanes difference;
+        lanes difference = {0};
         for (size_t r = 0; r < ROWS; r++) {
             difference[r] = y[r * last->padded + o] - target[r * stride + o];
         }

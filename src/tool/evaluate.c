@@ -126,7 +126,7 @@ const struct command evaluate_command = {
         "Unlabeled rows are left out. With --json one object: auc_roc, auc_pr, alpha, "
         "recall_at_alpha, false_alarm_rate, rows, anomalies, latent_entropy {normal, "
         "anomalous}; null where a measure does not exist.\n"
-        "MODEL is a file, MODELS/NAME (its newest version) or MODELS/NAME/<n>.",
+        "MODEL is a file, MODELS/NAME (its live version) or MODELS/NAME/<n>.",
     .options = options,
     .operands = 2,
     .run = run,

@@ -67,9 +67,10 @@ const struct command inspect_command = {
     .name = "inspect",
     .usage = "MODEL [options]",
     .summary = "Show what a model is and where it comes from.",
-    .details = "The card: input, components, recipe, lineage, calibration, measures. "
+    .details = "The card: input, components, recipe, lineage, reservoir (the training "
+               "rows that the file keeps), calibration, measures. "
                "With --json the card as it stands in the model file.\n"
-               "MODEL is a file, MODELS/NAME (its newest version) or MODELS/NAME/<n>.",
+               "MODEL is a file, MODELS/NAME (its live version) or MODELS/NAME/<n>.",
     .options = options,
     .operands = 1,
     .run = run,

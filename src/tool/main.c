@@ -14,14 +14,15 @@
 #include "tool/inspect.h"
 #include "tool/labels.h"
 #include "tool/options.h"
+#include "tool/reproduce.h"
 #include "tool/score.h"
 #include "tool/split.h"
 #include "tool/terminal.h"
 #include "tool/train.h"
 
 static const struct command *const commands[] = {
-    &split_command, &train_command,   &evaluate_command,
-    &score_command, &inspect_command, &labels_command,
+    &split_command,   &train_command,     &evaluate_command, &score_command,
+    &inspect_command, &reproduce_command, &labels_command,
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

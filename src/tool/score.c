@@ -289,7 +289,7 @@ const struct command score_command = {
         "With --explain K the columns base, top1_feature, top1_contribution, ... follow "
         "(JSON: base, explanation): base, the score of the training medians, plus the "
         "contributions of all features is the score.\n"
-        "MODEL is a file, MODELS/NAME (its newest version) or MODELS/NAME/<n>.",
+        "MODEL is a file, MODELS/NAME (its live version) or MODELS/NAME/<n>.",
     .options = options,
     .operands = 2,
     .run = run,

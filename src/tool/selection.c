@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "tool/terminal.h"
 
 bool selection_given(const struct selection *selection)
@@ -39,4 +40,25 @@ bool selection_resolve(struct deepsad_split_options *out,
     out->labeled_normals =
         isnan(selection->labeled_normals) ? 0 : selection->labeled_normals;
     return read_pollution(&out->pollution, selection->pollution);
+}
+
+int selection_read(struct deepsad_dataset *out, const struct selection *selection,
+                   const struct reading *reading, const struct deepsad_split_options *how,
+                   const char *path, struct deepsad_error *error)
+{
+    struct deepsad_dataset dataset = {0};
+    int status = reading_read(&dataset, reading, path, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    if (!selection_given(selection)) {
+        *out = dataset;
+        return DEEPSAD_OK;
+    }
+    status = deepsad_split(out, NULL, &dataset, how, error);
+    if (status != DEEPSAD_OK) {
+        error_prefix(error, "%s", path);
+    }
+    deepsad_dataset_clear(&dataset);
+    return status;
 }

@@ -7,6 +7,7 @@
 
 #include "deepsad.h"
 #include "tool/command.h"
+#include "tool/reading.h"
 
 /* An amount that is NaN and a text that is NULL were not given. */
 struct selection {
@@ -46,5 +47,11 @@ bool selection_given(const struct selection *selection);
  * and an error said, where the pollution is no ratio. */
 bool selection_resolve(struct deepsad_split_options *out,
                        const struct selection *selection, double anomalies);
+
+/* Reads the rows; where a selection was given, their labels are the truth and most of
+ * them are hidden first, as `how` says. */
+int selection_read(struct deepsad_dataset *out, const struct selection *selection,
+                   const struct reading *reading, const struct deepsad_split_options *how,
+                   const char *path, struct deepsad_error *error);
 
 #endif

@@ -22,13 +22,14 @@ static int print_json(const struct summary *summary, const json_t *card)
     json_t *path =
         json_sprintf("%s/%u/model.safetensors", summary->directory, summary->version);
     return terminal_print_json(json_pack(
-        "{s:s, s:s, s:o, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "event",
-        "trained", "model", summary->directory, "version",
-        json_sprintf("%u", summary->version), "path", path, "seconds", summary->seconds,
-        "rows", part(data, "rows"), "unlabeled", part(data, "unlabeled"), "normal",
-        part(data, "normal"), "anomalous", part(data, "anomalous"), "components",
-        part(card, "components"), "calibration", part(card, "calibration"), "measures",
-        part(card, "measures"), "warnings", part(card, "warnings")));
+        "{s:s, s:s, s:o, s:o, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "event", "trained", "model", summary->directory, "version",
+        json_sprintf("%u", summary->version), "live", json_sprintf("%u", summary->live),
+        "path", path, "seconds", summary->seconds, "rows", part(data, "rows"),
+        "unlabeled", part(data, "unlabeled"), "normal", part(data, "normal"), "anomalous",
+        part(data, "anomalous"), "components", part(card, "components"), "calibration",
+        part(card, "calibration"), "measures", part(card, "measures"), "reservoir",
+        part(card, "reservoir"), "warnings", part(card, "warnings")));
 }
 
 static size_t count_of(const json_t *object, const char *name)
@@ -97,6 +98,19 @@ static void print_measures(const json_t *measures)
     }
 }
 
+/* What of the data is in the model file: whoever hands it on should know. */
+static void print_kept(const json_t *reservoir)
+{
+    char rows[TERMINAL_COUNT_SIZE], labels[TERMINAL_COUNT_SIZE];
+    if (json_is_object(reservoir)) {
+        printf("  kept         %s%s unlabeled and %s labelled rows are in the file, for "
+               "retraining\n",
+               json_is_true(json_object_get(reservoir, "complete")) ? "all: " : "",
+               terminal_count(rows, count_of(reservoir, "rows")),
+               terminal_count(labels, count_of(reservoir, "labels")));
+    }
+}
+
 static int print_text(const struct summary *summary, const json_t *card)
 {
     char time[PROGRESS_TIME_SIZE];
@@ -107,6 +121,11 @@ static int print_text(const struct summary *summary, const json_t *card)
     print_components(json_object_get(card, "components"));
     print_calibration(summary->model, card);
     print_measures(json_object_get(card, "measures"));
+    print_kept(json_object_get(card, "reservoir"));
+    if (summary->live != summary->version) {
+        printf("  live         version %u stays live: held by activate (live.yaml)\n",
+               summary->live);
+    }
     const json_t *warnings = json_object_get(card, "warnings");
     for (size_t i = 0; i < json_array_size(warnings); i++) {
         terminal_warning("%s", json_string_value(json_array_get(warnings, i)));

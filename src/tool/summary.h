@@ -10,6 +10,7 @@
 struct summary {
     const char *directory; /* MODELS/NAME */
     unsigned version;
+    unsigned live;  /* the version that is live now */
     double seconds; /* of all: reading, training, writing */
     struct deepsad_model *model;
 };

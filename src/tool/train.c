@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "model/live.h"
 #include "model/version.h"
 #include "tool/options.h"
 #include "tool/progress.h"
@@ -141,28 +142,6 @@ static int apply_settings(struct deepsad_recipe *recipe,
     return status;
 }
 
-/* Where the labels are the truth, most of them are hidden first. */
-static int read_rows(struct deepsad_dataset *out, const struct train_values *values,
-                     const struct deepsad_split_options *how, const char *path,
-                     struct deepsad_error *error)
-{
-    struct deepsad_dataset dataset = {0};
-    int status = reading_read(&dataset, &values->reading, path, error);
-    if (status != DEEPSAD_OK) {
-        return status;
-    }
-    if (!selection_given(&values->selection)) {
-        *out = dataset;
-        return DEEPSAD_OK;
-    }
-    status = deepsad_split(out, NULL, &dataset, how, error);
-    if (status != DEEPSAD_OK) {
-        error_prefix(error, "%s", path);
-    }
-    deepsad_dataset_clear(&dataset);
-    return status;
-}
-
 /* ---- Training ---- */
 
 static int train_rows(struct deepsad_model **out, const struct train_values *values,
@@ -171,7 +150,8 @@ static int train_rows(struct deepsad_model **out, const struct train_values *val
                       struct deepsad_error *error)
 {
     struct deepsad_dataset dataset = {0};
-    int status = read_rows(&dataset, values, how, path, error);
+    int status =
+        selection_read(&dataset, &values->selection, &values->reading, how, path, error);
     if (status == DEEPSAD_OK) {
         struct progress progress = progress_new(values->json);
         struct deepsad_train_options train = {.seed = values->seed,
@@ -186,6 +166,22 @@ static int train_rows(struct deepsad_model **out, const struct train_values *val
         }
     }
     deepsad_dataset_clear(&dataset);
+    return status;
+}
+
+static int find_live(unsigned *out, const char *directory, struct deepsad_error *error)
+{
+    struct live live;
+    unsigned *numbers;
+    size_t count;
+    int status = live_read(&live, directory, error);
+    if (status == DEEPSAD_OK) {
+        status = version_list(&numbers, &count, directory, error);
+    }
+    if (status == DEEPSAD_OK) {
+        *out = live_choose(&live, directory, numbers, count);
+        free(numbers);
+    }
     return status;
 }
 
@@ -207,10 +203,15 @@ static int save_version(struct summary *summary, const char *directory,
     status = deepsad_model_load(&written, path, error);
     free(path);
     if (status == DEEPSAD_OK) {
-        deepsad_model_unref(summary->model);
-        summary->model = written;
+        status = find_live(&summary->live, directory, error);
     }
-    return status;
+    if (status != DEEPSAD_OK) {
+        deepsad_model_unref(written);
+        return status;
+    }
+    deepsad_model_unref(summary->model);
+    summary->model = written;
+    return DEEPSAD_OK;
 }
 
 static int make_version(struct summary *summary, const struct train_values *values,

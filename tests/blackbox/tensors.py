@@ -23,10 +23,10 @@ def read(path):
     return tensors, metadata
 
 
-def write(path, tensors, metadata):
+def write(path, tensors, metadata, order=sorted):
     """Tensors in alphabetical order, the header padded with spaces: unlike our writer."""
     header, body, table = {"__metadata__": metadata}, b"", ""
-    for name in sorted(tensors):
+    for name in order(tensors):
         data = np.ascontiguousarray(tensors[name], "<f4").tobytes()
         header[name] = {"dtype": "F32", "shape": list(tensors[name].shape),
                         "data_offsets": [len(body), len(body) + len(data)]}
@@ -37,6 +37,20 @@ def write(path, tensors, metadata):
     text = json.dumps(header, indent=1).encode()
     text += b" " * (-len(text) % 8)
     path.write_bytes(struct.pack("<Q", len(text)) + text + body)
+
+
+def change_manifest(path, change, spoilt=None):
+    """Rewrites a model file, tensors in their order: change(card) changes its manifest,
+    spoilt[name](values) the values of a tensor; the digest goes with it."""
+    tensors, metadata = read(path)
+    card = json.loads(metadata["deepsad.manifest"])
+    change(card)
+    metadata["deepsad.manifest"] = json.dumps(card)
+    for name, spoil in (spoilt or {}).items():
+        values = tensors[name].copy()
+        spoil(values)
+        tensors[name] = values
+    write(path, tensors, metadata, order=list)
 
 
 def encode(tensors, card, member, z):

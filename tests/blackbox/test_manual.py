@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from conftest import BUILD, ENVIRONMENT, ROOT, run
 
-COMMANDS = ["split", "train", "evaluate", "score", "inspect", "labels"]
+COMMANDS = ["split", "train", "evaluate", "score", "inspect", "reproduce", "labels"]
 TOOL_PAGE = ROOT / "src/tool/man/deepsad.1"
 DAEMON_PAGE = ROOT / "src/daemon/man/deepsadd.8"
 
