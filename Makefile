@@ -11,6 +11,7 @@ TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang-format python3 python3-pyt
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy cppcheck
 FUZZ_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-14-dev
 COVERAGE_PACKAGES = $(TEST_PACKAGES) gcovr
+FAULT_PACKAGES = $(BUILD_PACKAGES) python3 e2fsprogs xfsprogs mount
 BENCH_PACKAGES = $(BUILD_PACKAGES) python3 python3-numpy python3-torch python3-sklearn
 
 # ---- Variants: release, asan, tsan, cov, clang; each with a build directory of its own -----
@@ -65,6 +66,7 @@ TESTED_LIB = $(BUILD)/libtested.a
 UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
 SMOKE_TESTS = $(patsubst tests/fuzz/%.c,$(BUILD)/smoke/%,$(FUZZ_SOURCES))
 FUZZERS = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SOURCES))
+FAULTS = $(patsubst tests/faults/%.c,$(BUILD)/faults/%,$(wildcard tests/faults/*.c))
 BENCHES = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 LOOP_CLIENTS = $(patsubst tests/loop/%.c,$(BUILD)/loop/%,$(wildcard tests/loop/*.c))
 
@@ -95,6 +97,8 @@ $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(TESTED_LIB) $(SERVER_LIB) $(STORE_LIB
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(SERVER_LIB) $(STORE_LIB) $(LIB)
 	@$(LINK)
 $(BUILD)/loop/%: $(BUILD)/tests/loop/%.o $(STORE_LIB) $(LIB)
+	@$(LINK)
+$(BUILD)/faults/%: $(BUILD)/tests/faults/%.o $(STORE_LIB) $(LIB)
 	@$(LINK)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -163,6 +167,12 @@ hostile: all ## 10,000 hostile bodies (make asan sends as many)
 
 kill: all ## 300 times kill -9 under label load and retraining
 	@$(PYTHON) tests/faults/kill.py --cycles 300
+CUTS = 200
+faults: $(FAULTS)
+power-cut: ## CUTS simulated power cuts under load of labels (as root)
+	$(call require,$(FAULT_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) faults
+	@$(PYTHON) tests/faults/power_cut.py --cuts $(CUTS) --writer $(BUILD)/faults/label_writer
 
 asan: ## the suite under AddressSanitizer, LeakSanitizer and UBSan
 	$(call require,$(TEST_PACKAGES))
@@ -261,7 +271,8 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-.PHONY: all packages programs run test tests check unit fuzz-smoke blackbox swap hostile kill asan tsan fuzz fuzz-run \
+.PHONY: all packages programs run test tests check unit fuzz-smoke blackbox swap hostile kill faults \
+    power-cut asan tsan fuzz fuzz-run \
     golden coverage layers format format-check lint lint-tidy lint-cppcheck lint-analyzer \
     bench loop install clean help
 .SECONDARY:

@@ -135,7 +135,7 @@ static json_t *next_cursor(const struct store_jobs *jobs, const char *list)
 static void list_jobs(struct app *app, const char *model, const struct query *query,
                       const struct request *request, struct reply *reply)
 {
-    static const char *const states[] = {"queued",   "running", "promoted",  "waiting",
+    static const char *const states[] = {"queued",   "waiting", "running",   "promoted",
                                          "rejected", "failed",  "cancelled", NULL};
     char list[96], before[STORE_ID_MAX + 1];
     size_t state = SIZE_MAX, limit = ENDPOINT_PAGE;

@@ -269,8 +269,9 @@ static void run_job(struct learner *learner, struct record *record, double deadl
     } else {
         watch_failed(watch, record->job.id, seen);
     }
-    learner->progress = (struct learner_progress){.job = ""}; /* there is nothing left to */
-    learner->running[0] = '\0';                              /* cancel */
+    learner->progress =
+        (struct learner_progress){.job = ""}; /* there is nothing left to */
+    learner->running[0] = '\0';               /* cancel */
     atomic_store(&learner->cancelled, learner->stopping);
     unlock(learner);
     if (status == DEEPSAD_OK) {

@@ -46,7 +46,8 @@ static struct kept *copy_rows(const struct store_keep *rows, size_t size)
     }
     size_t count = rows->count;
     kept->ids = (const char **)(kept + 1); /* aligned as the struct is */
-    kept->scores = (float *)(kept->ids + count);
+    void *values = kept->ids + count;
+    kept->scores = values;
     kept->p_values = kept->scores + count;
     kept->x = kept->p_values + count;
     kept->text = (char *)(kept->x + count * rows->features);

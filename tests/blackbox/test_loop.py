@@ -2,7 +2,6 @@
 """The loop from outside: verdicts change the model for the better only, and can be undone.
 A cold-started model, its own training rows kept as traffic, an analyst who knows the truth."""
 import json
-import os
 import signal
 import time
 
@@ -151,10 +150,10 @@ def test_ordinary_rows_called_anomalous_wait_for_a_second_analyst(loop):
     assert "second verdict" in job["reason"]
     labels = one.get("/labels?limit=20")["labels"]
     assert all("implausible" in label["quarantine"] for label in labels)
-    rows = one.get("/review?strategy=second&analyst=kim&limit=20")["rows"]
-    assert {row["id"] for row in rows} == {f"r{i}" for i in ordinary}
+    rows = one.get("/review?strategy=second&analyst=kim&limit=20")["samples"]
+    assert {row["sample_id"] for row in rows} == {f"r{i}" for i in ordinary}
     assert all("mallory" in row["why"] for row in rows)
-    assert one.get("/review?strategy=second&analyst=mallory")["rows"] == []
+    assert one.get("/review?strategy=second&analyst=mallory")["samples"] == []
     one.judge({i: "anomalous" for i in ordinary}, analyst="kim")
     job = one.wait(2)
     assert job["labels"]["new"] == 10 and job["labels"]["held"] == 0, job
@@ -167,8 +166,8 @@ def test_a_disputed_sample_teaches_nothing_and_comes_back_for_review(loop):
     one.judge(one.truth(5, 4))
     job = one.wait(1)
     assert job["labels"]["new"] == 9, job
-    rows = one.get("/review?strategy=second&limit=5")["rows"]
-    assert [row["id"] for row in rows] == [f"r{ROWS - 1}"]
+    rows = one.get("/review?strategy=second&limit=5")["samples"]
+    assert [row["sample_id"] for row in rows] == [f"r{ROWS - 1}"]
     assert rows[0]["reason"] == "conflict"
 
 
@@ -252,25 +251,25 @@ def test_a_job_by_hand_trains_without_new_labels(loop):
     assert job["state"] == "promoted" and job["trigger"] == "hand", job
 
 
-def slow(one):
-    """The model's recipe made so long that a job can be caught while it runs."""
-    run("rm", "-r", one.models / "m" / "1")
+@pytest.fixture(scope="module")
+def trained_slowly(deepsad, tmp_path_factory):
+    """A model whose recipe takes so long that a job can be caught while it runs."""
+    folder = tmp_path_factory.mktemp("slow")
     x = gaussian_rows(400, FEATURES, seed=5, anomalies=20)
-    data = one.models.parent / "slow.csv"
-    write_csv(data, x, [""] * 380 + ["anomalous"] * 20)
-    run(os.environ["DEEPSAD_TOOL"], "train", data, "--out", one.models / "m", "--set",
-        "steps=3000", "--set", "hidden=256,64")
-    one.server.signal(signal.SIGHUP)
-    one.server.wait_for("reloaded")
+    write_csv(folder / "train.csv", x, [""] * 380 + ["anomalous"] * 20)
+    run(deepsad, "train", folder / "train.csv", "--out", folder / "m", "--set", "steps=1500",
+        "--set", "hidden=256,64")
+    return folder / "m"
 
 
 @pytest.fixture
-def slow_loop(loop, deepsad, monkeypatch):
-    monkeypatch.setenv("DEEPSAD_TOOL", deepsad)
-
+def slow_loop(loop, trained_slowly):
     def start(**options):
         one = loop(keep=False, **options)
-        slow(one)
+        run("rm", "-r", one.models / "m" / "1")
+        run("cp", "-r", trained_slowly / "1", one.models / "m" / "2")
+        one.server.signal(signal.SIGHUP)
+        one.server.wait_for("reloaded")
         return one
     return start
 
@@ -292,7 +291,7 @@ def test_a_running_job_is_seen_refuses_a_second_and_is_cancelled(slow_loop):
     one = slow_loop()
     version = one.version()
     job = start_job(one)
-    assert 0 <= job["progress"]["fraction"] <= 1 and job["progress"]["steps"] == 3000
+    assert 0 <= job["progress"]["fraction"] <= 1 and job["progress"]["steps"] == 1500
     second = one.server.request("POST", "/v1/models/m/retrain")
     assert second.status == 409 and job["job"] in second.json["detail"]
     answer = one.server.request("DELETE", "/v1/jobs/" + job["job"])

@@ -7,7 +7,7 @@ static struct store *store_with_samples(void **state)
 {
     struct store *store = store_must_open(state);
     for (int i = 0; i < 5; i++) {
-        char id[8];
+        char id[16];
         snprintf(id, sizeof id, "t-%d", i);
         assert_true(store_keep_one(store, id, (float)i, 100 + i));
     }
@@ -327,7 +327,7 @@ static void lists_are_paged_by_sequence(void **state)
 {
     struct store *store = store_with_samples(state);
     for (int i = 0; i < 5; i++) {
-        char sample[8], label[8];
+        char sample[16], label[16];
         snprintf(sample, sizeof sample, "t-%d", i);
         snprintf(label, sizeof label, "l-%d", i);
         store_label_one(store, label, sample, STORE_NORMAL, NULL);
