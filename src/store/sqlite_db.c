@@ -129,17 +129,18 @@ static int configure(struct sqlite_db *db, const char *synchronous,
                      synchronous);
 }
 
-int sqlite_db_open(struct sqlite_db **out, const char *path, bool writes,
+int sqlite_db_open(struct sqlite_db **out, const char *path, enum sqlite_access access,
                    const char *synchronous, struct deepsad_error *error)
 {
     struct sqlite_db *db = calloc(1, sizeof *db);
     if (db == NULL) {
         return error_no_memory(error, "a connection to the label store");
     }
-    db->writes = writes;
-    int code = sqlite3_open_v2(
-        path, &db->handle,
-        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    db->writes = access != SQLITE_READS;
+    int code = sqlite3_open_v2(path, &db->handle,
+                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+                                   (access == SQLITE_MAKES ? SQLITE_OPEN_CREATE : 0),
+                               NULL);
     int status =
         code == SQLITE_OK ? DEEPSAD_OK : fail_handle(db->handle, "be opened", error);
     if (status == DEEPSAD_OK) {

@@ -181,12 +181,17 @@ static int take_steps(struct sqlite_db *db, struct deepsad_error *error)
     return status;
 }
 
-int sqlite_schema_update(struct sqlite_db *db, struct deepsad_error *error)
+int sqlite_schema_update(struct sqlite_db *db, bool makes, struct deepsad_error *error)
 {
     int64_t version = 0;
     int status = sqlite_get_values(db, error, &version, "PRAGMA user_version", NULL);
     if (status != DEEPSAD_OK || version == SQLITE_SCHEMA_VERSION) {
         return status;
+    }
+    if (version == 0 && !makes) {
+        return error_set(error, DEEPSAD_IO,
+                         "the label store cannot write: its file was "
+                         "emptied; put it back, or start anew");
     }
     status = sqlite_run_script(db, error, "BEGIN IMMEDIATE");
     if (status == DEEPSAD_OK) {
