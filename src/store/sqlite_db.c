@@ -9,6 +9,9 @@
 #include <string.h>
 #include <time.h>
 
+/* More than a transaction changes, or pages are written more than once. */
+enum { WRITER_CACHE_KIB = 32 << 10 };
+
 /* ---- Errors ------------------------------------------------------------------------ */
 
 static const char *explain(int primary, int number)
@@ -118,8 +121,10 @@ static int configure(struct sqlite_db *db, const char *synchronous,
     }
     for (size_t i = 0; i < sizeof LEVELS / sizeof *LEVELS; i++) {
         if (strcmp(LEVELS[i], synchronous) == 0) {
-            char text[64];
-            snprintf(text, sizeof text, "PRAGMA synchronous = %s", LEVELS[i]);
+            char text[96];
+            snprintf(text, sizeof text,
+                     "PRAGMA synchronous = %s; PRAGMA cache_size = -%d", LEVELS[i],
+                     WRITER_CACHE_KIB);
             return sqlite_run_script(db, error, text);
         }
     }
