@@ -150,7 +150,7 @@ static void a_withdrawn_label_stays_in_the_history(void **state)
     assert_int_equal(store_label_withdraw(store, &label, "m", "l-1", "boss", 2000, NULL),
                      DEEPSAD_OK);
     assert_true(label.withdrawn_at_ms == 2000 && !label.in_force && !label.conflict);
-    free(label.analyst);
+    store_label_done(&label);
     struct store_counts counts = store_must_count(store);
     assert_int_equal(counts.anomalous + counts.conflicts, 0);
     assert_int_equal(counts.last_seq, 3);
