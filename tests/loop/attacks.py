@@ -62,8 +62,7 @@ def start(scene):
 
 def said(job):
     """What became of a job, in a few words."""
-    gate = job.get("gate") or {}
-    return f"{job['state']} ({gate.get('decision', '-')}: {gate.get('reason', '-')})"
+    return f"{job['state']}: {job.get('decision', '-')}, {job.get('reason', '-')}"
 
 
 def bring(service, x, verdict):

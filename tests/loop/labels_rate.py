@@ -54,7 +54,7 @@ def write_bodies(place, count):
 
 def over_http(options, service, bodies, connections):
     """(labels a second, p99 in ms)"""
-    done = subprocess.run([options.build / "loop/label_load", str(service.port), service.path +
+    done = subprocess.run([options.build / "loop/label_load", str(service.daemon.port), service.path +
                            "/labels", bodies, str(connections), str(options.seconds)],
                           check=True, capture_output=True, text=True)
     labels, seconds, _, p99, _ = map(float, done.stdout.split())

@@ -5,6 +5,7 @@ to the first answer to a scoring request by the new version, which has passed th
 client scores a row of the live model back to back meanwhile. Default recipe, first set named.
 
 Fails where the median is over the limit, or a retraining was not promoted."""
+import os
 import statistics
 import sys
 import tempfile
@@ -49,7 +50,8 @@ def one_round(service, oracle, watcher):
 
 def measure(options, split, place):
     oracle = loop.Oracle(split.train)
-    with loop.serving(options, place) as service:
+    settings = {"DEEPSADD_LEARNING_PRIORITY": options.priority} if options.priority else None
+    with loop.serving(options, place, settings) as service:
         service.keep(split.train.x)
         watcher = Watcher(service, split.test.x[0])
         watcher.start()
@@ -64,6 +66,9 @@ def measure(options, split, place):
 def main():
     parser = loop.arguments(__doc__, ["satellite"], 1)
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--priority", choices=["idle", "nice", "normal"],
+                        help="learning.priority; idle, the default, waits for whatever else the "
+                             "machine does")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, loop.fresh() as place:
         split = loop.Split(options, options.sets[0], 1, folder)
@@ -71,13 +76,16 @@ def main():
         rounds = measure(options, split, place)
     for number, (seconds, job) in enumerate(rounds, 1):
         print(f"round {number:2}  {job['state']:<9}"
-              + (f" {1000 * seconds:6.0f} ms" if seconds is not None else "      - ms"))
+              + (f" {1000 * seconds:6.0f} ms" if seconds is not None else "      - ms")
+              + f", the job {1000 * job.get('seconds', float('nan')):.0f} ms")
     times = [seconds for seconds, _ in rounds if seconds is not None]
     faults = [f"round {n}: {job['state']}" for n, (_, job) in enumerate(rounds, 1)
               if job["state"] != "promoted"]
     if not times:
         return loop.finish(faults)
     median = statistics.median(times)
+    print(f"load of the machine, mean of the last minute: {os.getloadavg()[0]:.1f} on "
+          f"{os.cpu_count()} cores")
     print(f"{options.sets[0]}: verdict to new version: median {1000 * median:.0f} ms, min "
           f"{1000 * min(times):.0f}, max {1000 * max(times):.0f} ({len(times)} rounds; limit "
           f"{1000 * LIMIT:.0f}, goal {1000 * GOAL:.0f}: {'met' if median <= GOAL else 'missed'})")

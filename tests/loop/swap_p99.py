@@ -42,7 +42,7 @@ class Operator(threading.Thread):
 
 def measure(options, service, bodies):
     """p50, p99, p99.9 in microseconds."""
-    done = subprocess.run([options.build / "loop/open_loop", str(service.port), service.path +
+    done = subprocess.run([options.build / "loop/open_loop", str(service.daemon.port), service.path +
                            "/score", bodies, str(options.rate), str(options.seconds),
                            str(CONNECTIONS)], check=True, capture_output=True, text=True)
     figures = [float(word) for word in done.stdout.split()]
