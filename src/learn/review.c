@@ -23,10 +23,10 @@ const char *const review_strategy_names[] = {"mixed",  "top",    "uncertain",
                                              "random", "second", NULL};
 
 const char *const review_why_names[] = {
-    [REVIEW_WHY_HIGHEST] = "highest",       [REVIEW_WHY_DIFFERENT] = "different",
-    [REVIEW_WHY_THRESHOLD] = "threshold",   [REVIEW_WHY_RANDOM] = "random",
-    [REVIEW_WHY_QUARANTINE] = "quarantine", [REVIEW_WHY_CONFLICT] = "conflict",
-    [REVIEW_WHY_DISAGREES] = "disagrees"};
+    [REVIEW_WHY_HIGHEST] = "highest",   [REVIEW_WHY_DIFFERENT] = "different",
+    [REVIEW_WHY_BOUNDARY] = "boundary", [REVIEW_WHY_THRESHOLD] = "threshold",
+    [REVIEW_WHY_RANDOM] = "random",     [REVIEW_WHY_QUARANTINE] = "quarantine",
+    [REVIEW_WHY_CONFLICT] = "conflict", [REVIEW_WHY_DISAGREES] = "disagrees"};
 
 struct review {
     pthread_mutex_t mutex; /* guards all below; a leaf */
@@ -94,7 +94,8 @@ struct making {
     struct deepsad_workspace *workspace;
     const struct review_query *query;
     size_t features;
-    struct review_list list; /* room for query->limit rows */
+    struct store_labels labels; /* in force */
+    struct review_list list;    /* room for query->limit rows */
 };
 
 static struct review_row *add_row(struct making *making, const float *x,
@@ -204,9 +205,9 @@ static void add_look(struct making *making, const struct store_label *label,
     memcpy(row->sample.id, label->sample_id, sizeof row->sample.id);
 }
 
-static void add_looks(struct making *making, const struct store_labels *labels,
-                      const json_t *looks, size_t most)
+static void add_looks(struct making *making, const json_t *looks, size_t most)
 {
+    const struct store_labels *labels = &making->labels;
     static const enum review_why reasons[] = {REVIEW_WHY_QUARANTINE, REVIEW_WHY_CONFLICT,
                                               REVIEW_WHY_DISAGREES};
     for (size_t r = 0; r < sizeof reasons / sizeof reasons[0]; r++) {
@@ -254,17 +255,35 @@ static int score_looks(struct making *making, struct deepsad_error *error)
 static int add_second_looks(struct making *making, size_t most,
                             struct deepsad_error *error)
 {
-    struct store_labels labels = {0};
-    int status = store_labels_in_force(making->store, &labels, making->entry->name,
-                                       making->features, error);
-    if (status != DEEPSAD_OK) {
-        return status;
-    }
     json_t *card = json_loads(making->version->card, 0, NULL);
-    add_looks(making, &labels, json_object_get(card, "second_looks"), most);
+    add_looks(making, json_object_get(card, "second_looks"), most);
     json_decref(card);
-    store_labels_done(&labels);
     return score_looks(making, error);
+}
+
+/* ---- Rows judged before ------------------------------------------------------------ */
+
+/* Both (labels.count): the rows that somebody judged normal or anomalous, and nobody
+ * otherwise, as the live version scores them. */
+static int score_judged(struct select_label *judged, size_t *count, struct making *making,
+                        struct deepsad_error *error)
+{
+    const struct store_labels *labels = &making->labels;
+    float *scores = calloc(labels->count + 1, sizeof *scores);
+    int status = scores == NULL
+                     ? error_no_memory(error, "the review list")
+                     : deepsad_score(making->version->model, making->workspace, scores,
+                                     NULL, labels->x, labels->count, error);
+    *count = 0;
+    for (size_t i = 0; i < labels->count && status == DEEPSAD_OK; i++) {
+        const struct store_label *label = &labels->labels[i];
+        if (label->verdict != STORE_UNSURE && !label->conflict) {
+            judged[(*count)++] =
+                (struct select_label){scores[i], label->verdict == STORE_ANOMALOUS};
+        }
+    }
+    free(scores);
+    return status;
 }
 
 /* ---- Candidates -------------------------------------------------------------------- */
@@ -305,6 +324,7 @@ static void add_choice(struct making *making, const struct store_samples *sample
     static const enum review_why reasons[] = {
         [SELECT_HIGHEST] = REVIEW_WHY_HIGHEST,
         [SELECT_DIFFERENT] = REVIEW_WHY_DIFFERENT,
+        [SELECT_BOUNDARY] = REVIEW_WHY_BOUNDARY,
         [SELECT_THRESHOLD] = REVIEW_WHY_THRESHOLD,
         [SELECT_RANDOM] = REVIEW_WHY_RANDOM,
     };
@@ -321,6 +341,12 @@ static void add_choice(struct making *making, const struct store_samples *sample
         explain(row, "number %zu of %zu by score, and unlike the rows before it",
                 choice->rank + 1, samples->count);
         break;
+    case SELECT_BOUNDARY:
+        explain(row,
+                "number %zu of %zu by score, between rows judged anomalous and rows "
+                "judged normal: shows where alarms should begin",
+                choice->rank + 1, samples->count);
+        break;
     case SELECT_THRESHOLD:
         explain(row, "p-value %.3g is near alpha %.3g: it could be either", p, alpha);
         break;
@@ -333,7 +359,10 @@ static void add_choice(struct making *making, const struct store_samples *sample
     row->p_value = sample->p_value;
 }
 
-static int add_candidates(struct making *making, struct deepsad_error *error)
+/* The strategy's choice among the candidates, whatever of the list is still free. */
+static int choose(struct making *making, const struct store_samples *samples,
+                  const struct select_label *judged, size_t judged_count,
+                  struct deepsad_error *error)
 {
     static const enum select_strategy strategies[] = {
         [REVIEW_MIXED] = SELECT_MIXED,
@@ -341,46 +370,63 @@ static int add_candidates(struct making *making, struct deepsad_error *error)
         [REVIEW_UNCERTAIN] = SELECT_UNCERTAIN,
         [REVIEW_RANDOM] = SELECT_ANY,
     };
+    size_t wanted = making->query->limit - making->list.count, count = 0;
+    struct select_choice *choices = calloc(wanted + 1, sizeof *choices);
+    struct select_rows rows = {.count = samples->count,
+                               .features = making->features,
+                               .samples = samples->samples,
+                               .x = samples->x,
+                               .scaler = &making->version->model->scaler,
+                               .alpha = making->entry->alpha,
+                               .label_count = judged_count,
+                               .labels = judged,
+                               .seed = (uint64_t)clock_realtime_ms()};
+    int status = choices == NULL
+                     ? error_no_memory(error, "the review list")
+                     : select_choose(choices, &count, wanted,
+                                     strategies[making->query->strategy], &rows, error);
+    for (size_t i = 0; i < count; i++) {
+        add_choice(making, samples, &choices[i], making->entry->alpha);
+    }
+    free(choices);
+    return status;
+}
+
+static int add_candidates(struct making *making, struct deepsad_error *error)
+{
     struct store_samples samples = {0};
-    size_t wanted = making->query->limit - making->list.count;
+    struct select_label *judged = calloc(making->labels.count + 1, sizeof *judged);
+    size_t judged_count = 0;
     lock(making->review);
     size_t pool = making->review->pool;
     unlock(making->review);
-    int status = store_samples_list(making->store, &samples, making->entry->name,
+    int status = judged == NULL ? error_no_memory(error, "the review list")
+                                : score_judged(judged, &judged_count, making, error);
+    if (status == DEEPSAD_OK) {
+        status = store_samples_list(making->store, &samples, making->entry->name,
                                     making->features, STORE_UNLABELED, pool, error);
+    }
     if (status == DEEPSAD_OK) {
         status = score_candidates(making, &samples, error);
     }
-    struct select_choice *choices = calloc(wanted + 1, sizeof *choices);
-    size_t count = 0;
-    if (status == DEEPSAD_OK && choices != NULL) {
-        struct select_rows rows = {.count = samples.count,
-                                   .features = making->features,
-                                   .samples = samples.samples,
-                                   .x = samples.x,
-                                   .scaler = &making->version->model->scaler,
-                                   .alpha = making->entry->alpha,
-                                   .seed = (uint64_t)clock_realtime_ms()};
-        status = select_choose(choices, &count, wanted,
-                               strategies[making->query->strategy], &rows, error);
+    if (status == DEEPSAD_OK) {
+        status = choose(making, &samples, judged, judged_count, error);
     }
-    for (size_t i = 0; i < count; i++) {
-        add_choice(making, &samples, &choices[i], making->entry->alpha);
-    }
-    status = choices == NULL ? error_no_memory(error, "the review list") : status;
-    free(choices);
     store_samples_done(&samples);
+    free(judged);
     return status;
 }
 
 static int fill(struct making *making, struct deepsad_error *error)
 {
     size_t limit = making->query->limit;
-    int status = DEEPSAD_OK;
-    if (making->query->strategy == REVIEW_MIXED) {
-        status = add_second_looks(making, limit / 2, error);
-    } else if (making->query->strategy == REVIEW_SECOND) {
+    int status = store_labels_in_force(making->store, &making->labels,
+                                       making->entry->name, making->features, error);
+    if (status == DEEPSAD_OK && making->query->strategy == REVIEW_SECOND) {
         return add_second_looks(making, limit, error);
+    }
+    if (status == DEEPSAD_OK && making->query->strategy == REVIEW_MIXED) {
+        status = add_second_looks(making, limit / 2, error);
     }
     return status == DEEPSAD_OK ? add_candidates(making, error) : status;
 }
@@ -406,6 +452,7 @@ int review_make(struct review_list *out, struct review *review, struct store *st
     int status = making.list.rows == NULL || making.list.x == NULL
                      ? error_no_memory(error, "the review list")
                      : fill(&making, error);
+    store_labels_done(&making.labels);
     if (status != DEEPSAD_OK) {
         review_list_done(&making.list);
         return status;

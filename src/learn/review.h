@@ -2,8 +2,9 @@
 /*
  * Which kept samples a person should look at next.
  *
- *     mixed      of the 50 highest-scored unlabeled samples, farthest-first in the space
- *                of scaled features, from the top one; about one in ten at random
+ *     mixed      of the highest-scored unlabeled samples, farthest-first in the space of
+ *                scaled features, from the top one; one in five where anomalies seem to
+ *                end, one in ten at random (learn/select.h)
  *     top        highest score first
  *     uncertain  p-value nearest to alpha first
  *     random     at random: what estimates prevalence and alarm rate without bias
@@ -46,6 +47,7 @@ struct review_row {
     enum review_why {
         REVIEW_WHY_HIGHEST,
         REVIEW_WHY_DIFFERENT, /* high, and unlike those before it */
+        REVIEW_WHY_BOUNDARY,  /* where anomalies seem to end */
         REVIEW_WHY_THRESHOLD,
         REVIEW_WHY_RANDOM,
         REVIEW_WHY_QUARANTINE,

@@ -122,14 +122,12 @@ static void choose_farthest(struct selection *selection, size_t wanted, const fl
     }
 }
 
-static int choose_mixed(struct selection *selection, size_t wanted,
-                        struct deepsad_error *error)
+/* Room for the highest rows, scaled, and for their distances. */
+static int choose_far(struct selection *selection, size_t wanted, size_t pool,
+                      struct deepsad_error *error)
 {
     const struct select_rows *rows = selection->rows;
-    size_t random = wanted / SELECT_RANDOM_PART, features = rows->features;
-    size_t pool = SELECT_POOL_PER_ROW * wanted;
-    pool = pool < SELECT_POOL ? SELECT_POOL : pool;
-    pool = pool < rows->count ? pool : rows->count;
+    size_t features = rows->features;
     float *z = calloc((pool + 1) * features, sizeof *z);
     float *nearest = calloc(pool + 1, sizeof *nearest);
     if (z == NULL || nearest == NULL) {
@@ -142,11 +140,147 @@ static int choose_mixed(struct selection *selection, size_t wanted,
         scaler_apply(rows->scaler, z + i * features,
                      rows->x + selection->order[i] * features, 1);
     }
-    choose_farthest(selection, wanted - random, z, nearest, pool);
-    choose_random(selection, wanted);
+    choose_farthest(selection, wanted, z, nearest, pool);
     free(z);
     free(nearest);
     return DEEPSAD_OK;
+}
+
+/* ---- Probes ------------------------------------------------------------------------ */
+
+/* The ranks between which anomalies seem to end. */
+struct boundary {
+    size_t anomalous, normal; /* of the last row judged so above, the first below */
+};
+
+struct ranked_label {
+    size_t rank; /* candidates with a higher score */
+    bool anomalous;
+};
+
+static int by_rank(const void *a, const void *b)
+{
+    size_t one = ((const struct ranked_label *)a)->rank;
+    size_t other = ((const struct ranked_label *)b)->rank;
+    return (one > other) - (one < other);
+}
+
+/* How many candidates outscore `score`. */
+static size_t rank_of(const struct selection *selection, float score)
+{
+    size_t low = 0, high = selection->rows->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (selection->rows->samples[selection->order[middle]].score > score) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* The cut that contradicts the fewest verdicts: normals above it, anomalies below. */
+static size_t best_cut(const struct ranked_label *labels, size_t count)
+{
+    size_t wrong = 0, best = 0;
+    for (size_t i = 0; i < count; i++) {
+        wrong += labels[i].anomalous;
+    }
+    size_t least = wrong;
+    for (size_t i = 0; i < count; i++) {
+        wrong = labels[i].anomalous ? wrong - 1 : wrong + 1;
+        if (wrong <= least) {
+            least = wrong;
+            best = i + 1;
+        }
+    }
+    return best;
+}
+
+/* Where no normal is known below, one is taken to stand in the middle of all rows. */
+static int find_boundary(struct boundary *out, const struct selection *selection,
+                         struct deepsad_error *error)
+{
+    const struct select_rows *rows = selection->rows;
+    struct ranked_label *labels = calloc(rows->label_count + 1, sizeof *labels);
+    if (labels == NULL) {
+        return error_no_memory(error, "the review list");
+    }
+    for (size_t i = 0; i < rows->label_count; i++) {
+        labels[i] = (struct ranked_label){rank_of(selection, rows->labels[i].score),
+                                          rows->labels[i].anomalous};
+    }
+    qsort(labels, rows->label_count, sizeof *labels, by_rank);
+    size_t cut = best_cut(labels, rows->label_count);
+    out->anomalous = cut > 0 ? labels[cut - 1].rank : 0;
+    out->normal = cut < rows->label_count ? labels[cut].rank : rows->count / 2;
+    free(labels);
+    return DEEPSAD_OK;
+}
+
+/* The row of that rank, or the next below that is not taken yet. */
+static void take_from(struct selection *selection, size_t rank, enum select_why why)
+{
+    size_t count = selection->rows->count;
+    while (rank < count && selection->taken[selection->order[rank]]) {
+        rank++;
+    }
+    if (rank < count) {
+        take(selection, rank, selection->order[rank], why);
+    }
+}
+
+/* Spread over the gap in equal ratios of rank: how many anomalies there are is not known
+ * to an order of magnitude. */
+static int choose_probes(struct selection *selection, size_t probes,
+                         struct deepsad_error *error)
+{
+    struct boundary boundary = {0};
+    int status = find_boundary(&boundary, selection, error);
+    double first = (double)boundary.anomalous + 1;
+    double ratio = fmax((double)(boundary.normal + 1) / first, 1);
+    for (size_t i = 1; i <= probes && status == DEEPSAD_OK; i++) {
+        double rank = first * pow(ratio, (double)i / (double)(probes + 1));
+        take_from(selection, (size_t)rank - 1, SELECT_BOUNDARY);
+    }
+    return status;
+}
+
+/* ---- Mixed, as a whole ------------------------------------------------------------- */
+
+static size_t count_found(const struct select_rows *rows)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < rows->label_count; i++) {
+        found += rows->labels[i].anomalous;
+    }
+    return found;
+}
+
+static size_t pool_size(const struct select_rows *rows, size_t wanted, size_t found)
+{
+    size_t pool = SELECT_POOL_PER_ROW * wanted;
+    pool = pool < SELECT_POOL ? SELECT_POOL : pool;
+    pool += SELECT_POOL_PER_ANOMALY * found;
+    return pool < rows->count ? pool : rows->count;
+}
+
+static int choose_mixed(struct selection *selection, size_t wanted,
+                        struct deepsad_error *error)
+{
+    size_t found = count_found(selection->rows);
+    size_t random = wanted / SELECT_RANDOM_PART;
+    size_t probes = found > 0 ? wanted / SELECT_PROBE_PART : 0;
+    int status = choose_far(selection, wanted - random - probes,
+                            pool_size(selection->rows, wanted, found), error);
+    if (status == DEEPSAD_OK && probes > 0) {
+        status = choose_probes(selection, probes, error);
+    }
+    if (status == DEEPSAD_OK) {
+        choose_random(selection, wanted);
+    }
+    return status;
 }
 
 int select_choose(struct select_choice *choices, size_t *count, size_t wanted,

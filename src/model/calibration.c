@@ -11,10 +11,11 @@
 enum { CALIBRATION_PSEUDO_NORMALS = 20 };
 
 /* How many of the high-scored rows are anomalous, labels tell only where people looked at
- * both kinds there: so many labelled normals in the top tenth. With anomalies alone
- * labelled, the regression would call the whole top of clean data anomalous and false
- * alarms would be 2 to 5 times alpha; bound_hidden() holds it then. */
-enum { CALIBRATION_TOP_NORMALS_MIN = 5 };
+ * both kinds there: so many normals that were reviewed, or at least labelled normals in
+ * the top tenth. With anomalies alone labelled, the regression would call the whole top
+ * of clean data anomalous and false alarms would be 2 to 5 times alpha; bound_hidden()
+ * holds it then. */
+enum { CALIBRATION_NORMALS_MIN = 5 };
 static const double calibration_top = 0.9;
 
 int calibration_new(struct calibration *out, size_t count, struct deepsad_error *error)
@@ -216,12 +217,31 @@ double isotonic_at(const struct isotonic_point *points, size_t count, double u)
     return high < count && points[high].u <= u ? points[high].y : points[low].y;
 }
 
-/* The labels and the pseudo-normals over u; sorted (rows): the reference scores. */
+static bool was_reviewed(const struct calibration_labels *labels, size_t label)
+{
+    return labels->reviewed != NULL && labels->reviewed[label];
+}
+
+static bool has_review(const struct calibration_labels *labels)
+{
+    size_t normals = 0;
+    for (size_t i = 0; i < labels->count; i++) {
+        normals += labels->labels[i] > 0 && was_reviewed(labels, i);
+    }
+    return normals >= CALIBRATION_NORMALS_MIN;
+}
+
+/* The labels (those reviewed only, if `review`) and the pseudo-normals over u; sorted
+ * (rows): the reference scores. */
 static size_t collect_points(struct isotonic_point *points, const float *sorted,
-                             size_t rows, const struct calibration_labels *labels)
+                             size_t rows, const struct calibration_labels *labels,
+                             bool review)
 {
     size_t count = 0;
     for (size_t i = 0; i < labels->count; i++) {
+        if (review && !was_reviewed(labels, i)) {
+            continue;
+        }
         size_t below = count_below(sorted, rows, labels->scores[i]);
         points[count++] = (struct isotonic_point){(double)below / (double)rows,
                                                   labels->labels[i] < 0 ? 1 : 0, 1};
@@ -243,7 +263,7 @@ static bool top_was_reviewed(const float *sorted, size_t rows,
         normals +=
             labels->labels[i] > 0 && (double)below >= calibration_top * (double)rows;
     }
-    return normals >= CALIBRATION_TOP_NORMALS_MIN;
+    return normals >= CALIBRATION_NORMALS_MIN;
 }
 
 static int compare_floats_falling(const void *a, const void *b)
@@ -311,6 +331,7 @@ int calibration_weigh(float *weights, const float *reference, size_t rows,
     float *sorted = malloc(rows * sizeof *sorted);
     uint32_t *order = NULL;
     double bound = 0;
+    bool review = has_review(labels);
     int status = points == NULL || sorted == NULL
                      ? error_no_memory(error, "calibration")
                      : order_ascending(&order, reference, rows, error);
@@ -319,12 +340,12 @@ int calibration_weigh(float *weights, const float *reference, size_t rows,
             sorted[i] = reference[order[i]];
         }
         bound = (double)rows;
-        if (!top_was_reviewed(sorted, rows, labels)) {
+        if (!review && !top_was_reviewed(sorted, rows, labels)) {
             status = bound_hidden(&bound, sorted, rows, labels, error);
         }
     }
     if (status == DEEPSAD_OK) {
-        size_t count = collect_points(points, sorted, rows, labels);
+        size_t count = collect_points(points, sorted, rows, labels, review);
         count = isotonic_fit(points, count);
         bound = fmin(bound, hidden_max * (double)rows);
         take_out(weights, order, sorted, rows, points, count, bound);

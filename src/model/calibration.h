@@ -44,16 +44,20 @@ bool calibration_threshold(const struct calibration *calibration, double alpha,
 struct calibration_labels {
     const float *scores;       /* (count) of labelled rows, comparable to `reference` */
     const signed char *labels; /* (count) +1, -1 */
+    const bool *reviewed; /* (count): the row was chosen by its score, whatever it is;
+                             NULL = none was */
     size_t count;
 };
 
 /* weights (rows) of unlabeled rows with the scores `reference` (rows): w_i = 1 - P(u_i),
  * u_i = share of reference scores below, P = isotonic regression of "is anomalous" on u
- * over the labels and 20 pseudo-normals at u = .025, .075, ..., .975. Where fewer than 5
- * labelled normals are in the top tenth, P would be too large; rows then lose weight from
- * the highest down, only as far as the scores of the rows and of the labelled anomalies
- * together leave room for hidden anomalies. Never more than the share hidden_max of
- * the rows is taken out. */
+ * over the labels and 20 pseudo-normals at u = .025, .075, ..., .975. Where 5 normals
+ * were reviewed, the reviewed labels alone count: what people said of rows that were
+ * shown to them for their scores is what P is about. Labels that came otherwise are
+ * mostly known anomalies, and P would be too large: where fewer than 5 labelled normals
+ * are in the top tenth, rows then lose weight from the highest down, only as far as the
+ * scores of the rows and of the labelled anomalies together leave room for hidden
+ * anomalies. Never more than the share hidden_max of the rows is taken out. */
 int calibration_weigh(float *weights, const float *reference, size_t rows,
                       const struct calibration_labels *labels, double hidden_max,
                       struct deepsad_error *error);

@@ -277,8 +277,10 @@ int fit_train(struct deepsad_model **out, const struct fit_input *input,
     struct plan plan;
     struct deepsad_model *model = NULL;
     struct training training = {0};
-    struct training_source source = {
-        .dataset = input->dataset, .ordinals = input->ordinals, .scaler = input->scaler};
+    struct training_source source = {.dataset = input->dataset,
+                                     .ordinals = input->ordinals,
+                                     .reviewed = input->reviewed,
+                                     .scaler = input->scaler};
     int status = matrix_blas_init(error);
     if (status == DEEPSAD_OK) {
         status = training_facts(&facts, input->dataset, error);

@@ -15,6 +15,7 @@ struct fit_input {
     const struct deepsad_dataset *dataset;
     char *const *names;          /* (features), or NULL */
     const uint32_t *ordinals;    /* (rows) of labelled rows; NULL = as they stand */
+    size_t reviewed;             /* see struct training_source */
     const struct scaler *scaler; /* to be kept; NULL = fitted on the rows */
     struct training_set *set;    /* to be kept with the model, taken over once it is
                                     trained; NULL = none */

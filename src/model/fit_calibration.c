@@ -49,16 +49,32 @@ static int collect_points(struct points *points, const struct training *training
     return DEEPSAD_OK;
 }
 
-static int weigh_points(struct points *points, const struct training *training,
-                        const float *scores, struct deepsad_error *error)
+static int weigh_references(struct points *points, const struct training *training,
+                            const float *scores, struct deepsad_error *error)
 {
     struct calibration_labels labels = {
         .scores = scores + training->unlabeled,
         .labels = training->labels + training->unlabeled,
         .count = training->normals + training->anomalies,
     };
+    bool *reviewed = calloc(labels.count + 1, sizeof *reviewed);
+    if (reviewed == NULL) {
+        return error_no_memory(error, "calibration");
+    }
+    for (size_t i = 0; i < labels.count; i++) {
+        reviewed[i] = training->order[training->unlabeled + i] >= training->reviewed_from;
+    }
+    labels.reviewed = reviewed;
     int status = calibration_weigh(points->weights, points->scores, points->references,
                                    &labels, training->plan->contamination, error);
+    free(reviewed);
+    return status;
+}
+
+static int weigh_points(struct points *points, const struct training *training,
+                        const float *scores, struct deepsad_error *error)
+{
+    int status = weigh_references(points, training, scores, error);
     size_t count = 0; /* what is known to be normal counts in full */
     for (size_t i = 0; i < training->rows && status == DEEPSAD_OK; i++) {
         if (training_calibrates(training, i)) {

@@ -19,6 +19,17 @@ static size_t rows_of(const struct training_set *set)
 
 /* ---- Training ---- */
 
+/* Labels of the journal: they stand behind those that came with the first data set. */
+static size_t count_reviewed(const struct training_set *set)
+{
+    size_t count = 0;
+    while (count < set->labels && set->ids[set->labels - count - 1] != NULL &&
+           set->ids[set->labels - count - 1][0] != '\0') {
+        count++;
+    }
+    return count;
+}
+
 /* The set as a data set; labels and ordinals (rows) are the caller's to free. */
 static int view_set(struct fit_input *out, struct deepsad_dataset *dataset,
                     uint32_t **ordinals, const struct training_set *set,
@@ -36,7 +47,8 @@ static int view_set(struct fit_input *out, struct deepsad_dataset *dataset,
         memcpy(dataset->labels + unlabeled, set->y, set->labels);
         memcpy(*ordinals + unlabeled, set->ordinal, set->labels * sizeof **ordinals);
     }
-    *out = (struct fit_input){.dataset = dataset, .ordinals = *ordinals};
+    *out = (struct fit_input){
+        .dataset = dataset, .ordinals = *ordinals, .reviewed = count_reviewed(set)};
     return DEEPSAD_OK;
 }
 
@@ -241,6 +253,7 @@ static int outlook_init(struct outlook *out, const struct deepsad_model *model,
         struct training_source source = {
             .dataset = &out->dataset,
             .ordinals = out->ordinals,
+            .reviewed = out->input.reviewed,
             .scaler = &model->scaler,
             .anomalies_min = out->labels_folded ? 1 : SIZE_MAX,
         };

@@ -185,8 +185,10 @@ int training_prepare(struct training *out, struct scaler *scaler,
                      struct deepsad_error *error)
 {
     const struct deepsad_dataset *dataset = source->dataset;
-    struct training training = {
-        .rows = dataset->rows, .features = dataset->features, .plan = plan};
+    struct training training = {.rows = dataset->rows,
+                                .features = dataset->features,
+                                .reviewed_from = dataset->rows - source->reviewed,
+                                .plan = plan};
     int status = allocate(&training, error);
     if (status == DEEPSAD_OK) {
         sort_rows(&training, dataset);

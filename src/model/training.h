@@ -24,10 +24,11 @@ enum {
 struct training {
     size_t rows, features;
     size_t unlabeled, normals, anomalies; /* in this order */
-    size_t references;   /* the first so many rows set quantiles and p-values */
-    float *z;            /* (rows, features), scaled */
-    signed char *labels; /* (rows) */
-    size_t *order;       /* (rows): the row's place in the data set */
+    size_t references;    /* the first so many rows set quantiles and p-values */
+    float *z;             /* (rows, features), scaled */
+    signed char *labels;  /* (rows) */
+    size_t *order;        /* (rows): the row's place in the data set */
+    size_t reviewed_from; /* rows from that place on in the data set were reviewed */
     struct folds folds;
     const struct plan *plan;
     uint64_t seed;
@@ -43,6 +44,10 @@ void training_digest(char text[static TRAINING_DIGEST],
 struct training_source {
     const struct deepsad_dataset *dataset;
     const uint32_t *ordinals; /* (rows): of labelled rows, see struct fold_rows; NULL */
+    /* The last so many rows of the data set are labels of rows that were chosen for
+     * review by their scores, not by what they are: they tell how many anomalies are
+     * hidden. */
+    size_t reviewed;
     const struct scaler *scaler; /* to be kept; NULL = fitted on the rows */
     size_t anomalies_min;        /* see struct fold_rows */
 };

@@ -19,7 +19,8 @@
 #include "model/safetensors.h"
 
 /* Plain value. Rows in this order: `base` unlabeled rows of the first training, `traffic`
- * unlabeled rows kept since, then the labelled ones. Behind them stand `aside` rows of
+ * unlabeled rows kept since, then the labelled ones, those that came with the first data
+ * set before those of the journal. Behind them stand `aside` rows of
  * the first training that this model was not trained on (they were judged since, or made
  * room for traffic) but the next one may be: nothing is lost from version to version. */
 struct training_set {

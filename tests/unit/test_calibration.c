@@ -172,7 +172,8 @@ static void weigh(float weights[static 1000], size_t labelled, float first, floa
         label_scores[i] = first + step * (float)i;
         labels[i] = -1;
     }
-    struct calibration_labels all = {label_scores, labels, labelled};
+    struct calibration_labels all = {
+        .scores = label_scores, .labels = labels, .count = labelled};
     assert_int_equal(calibration_weigh(weights, scores, 1000, &all, hidden_max, &error),
                      DEEPSAD_OK);
 }
