@@ -36,7 +36,7 @@ class Watcher(threading.Thread):
 def one_round(service, oracle, watcher):
     """(seconds or None, the job)"""
     verdicts = list(oracle.judge(service.review("mixed", VERDICTS)).items())
-    before, jobs = max(watcher.first), service.ended()
+    before, jobs = max(watcher.first), service.newest_job()
     for verdict in verdicts:
         service.say(dict([verdict]))
     acknowledged = time.monotonic()
