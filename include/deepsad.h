@@ -152,7 +152,9 @@ struct deepsad_train_options {
 struct deepsad_model;
 
 /* Trains a model. Same data, recipe, seed: the same model bit for bit on one machine, for
- * any number of threads. */
+ * any number of threads. The model holds rows of the data for its file, as many as the
+ * recipe's setting `reservoir` says, so that it can be retrained; a model that is loaded
+ * does not, and what is saved of it has none. */
 int deepsad_train(struct deepsad_model **out, const struct deepsad_dataset *dataset,
                   const struct deepsad_recipe *recipe,
                   const struct deepsad_train_options *options,

@@ -23,7 +23,6 @@ enum { APP_SERVERS = 2 }; /* the one for clients, the one for operations */
 
 struct app {
     struct registry *registry;
-    const char *models_directory; /* that the registry and the learner work on */
     /* NULL where there is none: what needs it answers 503. */
     struct store *store;
     struct learner *learner;

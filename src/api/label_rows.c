@@ -38,10 +38,11 @@ struct reading {
 };
 
 /* A member's name as a part of a pointer (RFC 6901), cut to what fits. */
-static void append_escaped(char *out, size_t size, const char *name)
+static void append_part(char *out, size_t size, const char *name)
 {
     size_t used = strlen(out);
-    for (; *name != '\0' && used + 3 < size; name++) {
+    out[used++] = '/';
+    for (; *name != '\0' && used + 4 < size; name++) {
         if (*name == '~' || *name == '/') {
             out[used++] = '~';
             out[used++] = *name == '~' ? '0' : '1';
@@ -70,8 +71,7 @@ __attribute__((format(printf, 4, 5))) static bool fail_at(struct reading *readin
     snprintf(fault->pointer, sizeof fault->pointer, "#/labels/%zu", reading->index);
     const char *const parts[] = {member, name};
     for (size_t i = 0; i < 2 && parts[i] != NULL; i++) {
-        strcat(fault->pointer, "/");
-        append_escaped(fault->pointer, sizeof fault->pointer, parts[i]);
+        append_part(fault->pointer, sizeof fault->pointer, parts[i]);
     }
     return false;
 }

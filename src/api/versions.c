@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/versions.h"
 
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "api/endpoint.h"
 #include "api/models.h"
 #include "api/options.h"
 #include "api/values.h"
-#include "model/live.h"
 
 /* ---- Showing ----------------------------------------------------------------------- */
 
@@ -33,14 +30,14 @@ static json_t *show_record(const struct app *app, const char *model, unsigned nu
     return shown;
 }
 
-static bool is_challenger(const struct app *app, const char *model, unsigned number)
+static bool is_challenger(const struct catalog_entry *entry, unsigned number)
 {
-    char directory[PATH_MAX];
-    if (app->models_directory == NULL) {
-        return false;
+    for (size_t i = 0; i < entry->available_count; i++) {
+        if (entry->available[i] == number) {
+            return entry->challenger[i];
+        }
     }
-    snprintf(directory, sizeof directory, "%s/%s", app->models_directory, model);
-    return live_is_challenger(directory, number);
+    return false;
 }
 
 static json_t *show_version(const struct app *app, const struct catalog_entry *entry,
@@ -50,9 +47,9 @@ static json_t *show_version(const struct app *app, const struct catalog_entry *e
     bool live = version != NULL && version == catalog_version(entry, 0);
     const char *state = live ? "live" : version == NULL ? "stored" : "loaded";
     return json_pack("{so ss sb so so}", "version", value_version(number), "state", state,
-                     "challenger", !live && is_challenger(app, entry->name, number),
-                     "card", version == NULL ? json_null() : models_card(version),
-                     "record", show_record(app, entry->name, number));
+                     "challenger", !live && is_challenger(entry, number), "card",
+                     version == NULL ? json_null() : models_card(version), "record",
+                     show_record(app, entry->name, number));
 }
 
 static json_t *show_versions(const struct app *app, const struct catalog_entry *entry)

@@ -18,6 +18,7 @@
 struct daemon {
     struct config config;
     const struct config_sources *sources;
+    char *models_directory; /* that the registry and the learner work on */
     struct app app;
 };
 
@@ -102,7 +103,7 @@ static int load_next(struct daemon *daemon, struct deepsad_error *error)
         return status;
     }
     struct registry_options options = config_registry(&next);
-    options.directory = daemon->app.models_directory; /* the learner's, too */
+    options.directory = daemon->models_directory; /* the learner's, too */
     status = registry_reload(daemon->app.registry, &options, error);
     if (status != DEEPSAD_OK) {
         config_done(&next);
@@ -170,7 +171,7 @@ static int start_learner(struct daemon *daemon, struct deepsad_error *error)
     if (app->review == NULL) {
         return error_no_memory(error, "the review list");
     }
-    return learner_start(&app->learner, &options, app->models_directory, error);
+    return learner_start(&app->learner, &options, daemon->models_directory, error);
 }
 
 /* ---- Servers ----------------------------------------------------------------------- */
@@ -263,7 +264,7 @@ static int start(struct daemon *daemon, struct deepsad_error *error)
 {
     struct app *app = &daemon->app;
     struct registry_options options = config_registry(&daemon->config);
-    options.directory = app->models_directory;
+    options.directory = daemon->models_directory;
     int status = signals_init(error);
     if (status == DEEPSAD_OK) {
         status = matrix_blas_init(error);
@@ -306,12 +307,11 @@ int daemon_run(struct config *config, const struct config_sources *sources,
                struct deepsad_error *error)
 {
     struct daemon daemon = {.config = *config, .sources = sources};
-    char *models_directory = strdup(config->models.directory);
-    if (models_directory == NULL) {
+    daemon.models_directory = strdup(config->models.directory);
+    if (daemon.models_directory == NULL) {
         config_done(&daemon.config);
         return error_no_memory(error, "the configuration");
     }
-    daemon.app.models_directory = models_directory;
     raise_descriptor_limit();
     apply(&daemon);
     int status = start(&daemon, error);
@@ -323,7 +323,7 @@ int daemon_run(struct config *config, const struct config_sources *sources,
         log_event(LOG_LEVEL_INFO, "stopped");
     }
     config_done(&daemon.config);
-    free(models_directory);
+    free(daemon.models_directory);
     return status;
 }
 

@@ -566,6 +566,13 @@ static bool enqueue(struct learner *learner, const struct record *record,
     return first;
 }
 
+static int refuse_second(const char *job, const char *model, struct deepsad_error *error)
+{
+    return error_set(error, DEEPSAD_INVALID,
+                     "job %s of model %s is queued or running; wait for it, or DELETE it",
+                     job, model);
+}
+
 int learner_retrain(struct learner *learner, char job[static STORE_ID_MAX + 1],
                     const char *model, const char *analyst, struct deepsad_error *error)
 {
@@ -592,17 +599,16 @@ int learner_retrain(struct learner *learner, char job[static STORE_ID_MAX + 1],
     snprintf(job, STORE_ID_MAX + 1, "%s", busy_job(learner, model));
     unlock(learner);
     snprintf(record.analyst, sizeof record.analyst, "%s", analyst == NULL ? "" : analyst);
-    if (job[0] == '\0') {
-        status = record_put(&record, learner->options.store, "queued", error);
-        if (status != DEEPSAD_OK || enqueue(learner, &record, job)) {
-            return status;
-        }
+    if (job[0] != '\0') {
+        return refuse_second(job, model, error);
+    }
+    status = record_put(&record, learner->options.store, "queued", error);
+    if (status == DEEPSAD_OK && !enqueue(learner, &record, job)) {
         record_fail(&record, learner->options.store, "cancelled", "another was first",
                     NULL);
+        status = refuse_second(job, model, error);
     }
-    return error_set(error, DEEPSAD_INVALID,
-                     "job %s of model %s is queued or running; wait for it, or DELETE it",
-                     job, model);
+    return status;
 }
 
 /* Takes a job out of the queue. */

@@ -204,18 +204,46 @@ static int load_substitute(struct catalog_entry *entry,
     return status;
 }
 
+static void note_none(struct catalog_entry *entry, const struct catalog_source *source)
+{
+    struct deepsad_error fault = {0};
+    error_set(&fault, DEEPSAD_NOT_FOUND, "%s: %s", source->directory,
+              entry->available_count > 0
+                  ? "no version is live, all are challengers; activate one"
+                  : "no version of a model in it");
+    note_fault(entry, &fault);
+}
+
 static int load_live(struct catalog_entry *entry, const struct catalog_source *source,
                      struct deepsad_error *error)
 {
     unsigned chosen = choose_live(entry, source);
-    if (chosen > 0) {
+    if (chosen == 0) {
+        note_none(entry, source);
+    } else {
         int status = try_version(entry, source, chosen, error);
         if (status != DEEPSAD_OK || entry->version_count > 0) {
             return status;
         }
     }
-    return entry->fault == NULL ? DEEPSAD_OK
-                                : load_substitute(entry, source, chosen, error);
+    return load_substitute(entry, source, chosen, error);
+}
+
+/* Versions beside the live one; not where none is live. */
+static int load_others(struct catalog_entry *entry, const struct catalog_source *source,
+                       struct deepsad_error *error)
+{
+    size_t tries = 2 * source->versions_loaded + 2;
+    int status = DEEPSAD_OK;
+    for (size_t i = 0;
+         i < entry->available_count && i < tries && status == DEEPSAD_OK &&
+         entry->version_count > 0 && entry->version_count < source->versions_loaded;
+         i++) {
+        if (entry->available[i] != entry->versions[0].number) {
+            status = try_version(entry, source, entry->available[i], error);
+        }
+    }
+    return status;
 }
 
 static int load_versions(struct catalog_entry *entry, const struct catalog_source *source,
@@ -226,25 +254,7 @@ static int load_versions(struct catalog_entry *entry, const struct catalog_sourc
         return error_no_memory(error, "versions");
     }
     int status = load_live(entry, source, error);
-    size_t tries = 2 * source->versions_loaded + 2;
-    for (size_t i = 0;
-         i < entry->available_count && i < tries && status == DEEPSAD_OK &&
-         entry->version_count > 0 && entry->version_count < source->versions_loaded;
-         i++) {
-        if (entry->available[i] != entry->versions[0].number) {
-            status = try_version(entry, source, entry->available[i], error);
-        }
-    }
-    if (status == DEEPSAD_OK && entry->fault == NULL && entry->version_count == 0) {
-        struct deepsad_error fault = {0};
-        error_set(&fault, DEEPSAD_NOT_FOUND,
-                  entry->available_count > 0
-                      ? "%s: no version is live, all are challengers; activate one"
-                      : "%s: no version of a model in it",
-                  source->directory);
-        note_fault(entry, &fault);
-    }
-    return status;
+    return status != DEEPSAD_OK ? status : load_others(entry, source, error);
 }
 
 /* ---- The whole ---- */

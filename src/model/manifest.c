@@ -112,8 +112,8 @@ static json_t *describe_reservoir(const struct training_set *set)
         return json_null();
     }
     training_set_digest(digest, set);
-    return json_pack("{s:I, s:I, s:I, s:I, s:b, s:s}", "rows",
-                     (json_int_t)(set->base + set->traffic), "traffic",
+    json_int_t rows = (json_int_t)set->base + (json_int_t)set->traffic;
+    return json_pack("{s:I, s:I, s:I, s:I, s:b, s:s}", "rows", rows, "traffic",
                      (json_int_t)set->traffic, "labels", (json_int_t)set->labels, "aside",
                      (json_int_t)set->aside, "complete", set->complete, "sha256", digest);
 }

@@ -15,7 +15,8 @@
 
 struct registry_options {
     const char *directory;
-    size_t versions_loaded; /* newest versions of each model kept in memory, at least 1 */
+    size_t versions_loaded; /* of each model kept in memory, at least 1: the live one and
+                               the newest others */
 };
 
 struct registry;
@@ -27,7 +28,7 @@ int registry_open(struct registry **out, const struct registry_options *options,
 void registry_close(struct registry *registry);
 
 /* Builds the next catalog and swaps. Versions whose file is unchanged (device, inode,
- * size, mtime) are taken over, not read again. Where the newest version of a model does
+ * size, mtime) are taken over, not read again. Where the version that is to be live does
  * not load, the one that was live stays live and the entry's fault says why. On failure
  * (directory gone, out of memory) the current catalog stays. `options` may be NULL: as
  * before. */

@@ -120,11 +120,24 @@ static int read_offsets(struct safetensors_tensor *tensor, const json_t *offsets
     return DEEPSAD_OK;
 }
 
+/* Without a way out of the loop, so that it becomes vector code. */
+static bool all_finite(const struct safetensors_tensor *tensor)
+{
+    uint32_t odd = 0;
+    for (size_t i = 0; i < tensor->count; i++) {
+        uint32_t bits;
+        memcpy(&bits, tensor->bytes + i * sizeof bits, sizeof bits);
+        odd |= (bits & 0x7f800000U) == 0x7f800000U;
+    }
+    return odd == 0;
+}
+
 static int check_finite(const struct safetensors_tensor *tensor,
                         struct deepsad_error *error)
 {
     bool missing = strncmp(tensor->name, SAFETENSORS_ROWS, strlen(SAFETENSORS_ROWS)) == 0;
-    for (size_t i = 0; i < tensor->count; i++) {
+    size_t count = all_finite(tensor) ? 0 : tensor->count;
+    for (size_t i = 0; i < count; i++) {
         float value;
         memcpy(&value, tensor->bytes + i * sizeof value, sizeof value);
         if (!isfinite(value) && !(missing && isnan(value))) {

@@ -273,12 +273,13 @@ static int sync_directory(const char *path, struct deepsad_error *error)
                        : error_system(error, number, "%s: cannot sync", path);
 }
 
-/* The directory's own entry, made together with its first version. */
+/* The directory's own entry, made together with its first version; where we may. */
 static int sync_parent(const char *directory, struct deepsad_error *error)
 {
     char *path = join(directory, "..");
-    int status =
-        path == NULL ? error_no_memory(error, "a path") : sync_directory(path, error);
+    int status = path == NULL              ? error_no_memory(error, "a path")
+                 : access(path, R_OK) == 0 ? sync_directory(path, error)
+                                           : DEEPSAD_OK;
     free(path);
     return status;
 }
@@ -421,19 +422,27 @@ int deepsad_model_save_version(const struct deepsad_model *model, const char *di
 
 /* ---- What killed writers left ---- */
 
+/* PID of ".PID-N", else 0. */
+static long parse_writer(const char *text)
+{
+    char *end;
+    if (text[0] != '.' || text[1] < '1' || text[1] > '9') {
+        return 0;
+    }
+    errno = 0;
+    long process = strtol(text + 1, &end, 10);
+    size_t digits = *end == '-' ? strspn(end + 1, "0123456789") : 0;
+    return errno == 0 && digits > 0 && end[1 + digits] == '\0' ? process : 0;
+}
+
 /* Of NAME.PID-N (base/file.h), with a NAME that is written here; 0 = another name. */
 static long writer_of(const char *name)
 {
     static const char *const names[] = {STAGING_NAME, LIVE_FILE, "model.yaml"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         size_t length = strlen(names[i]);
-        long process;
-        unsigned count;
-        int end = 0;
-        if (strncmp(name, names[i], length) == 0 &&
-            sscanf(name + length, ".%ld-%u%n", &process, &count, &end) == 2 &&
-            name[length + (size_t)end] == '\0' && process > 0) {
-            return process;
+        if (strncmp(name, names[i], length) == 0) {
+            return parse_writer(name + length);
         }
     }
     return 0;

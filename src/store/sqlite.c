@@ -10,13 +10,11 @@
 #include "store/sqlite_samples.h"
 #include "store/sqlite_store.h"
 
-/* Readers first: the last connection to close moves the log into the database, and the
- * writer may. */
 static void close_store(struct store *store)
 {
     struct sqlite_store *self = sqlite_store_of(store);
-    sqlite_readers_free(self->readers);
     sqlite_writer_close(self->writer);
+    sqlite_readers_free(self->readers);
     free(self);
 }
 
@@ -61,9 +59,10 @@ static const struct store_ops OPS = {
 static int open_parts(struct sqlite_store *self, const char *path,
                       const struct sqlite_options *options, struct deepsad_error *error)
 {
-    int status = sqlite_writer_open(&self->writer, path, options, error);
-    return status == DEEPSAD_OK ? sqlite_readers_new(&self->readers, path, error)
-                                : status;
+    int status = sqlite_readers_new(&self->readers, path, error);
+    return status == DEEPSAD_OK
+               ? sqlite_writer_open(&self->writer, path, self->readers, options, error)
+               : status;
 }
 
 int sqlite_open(struct store **out, const struct sqlite_options *options,

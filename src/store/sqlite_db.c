@@ -9,6 +9,9 @@
 #include <string.h>
 #include <time.h>
 
+/* More than a transaction changes, or pages are written more than once. */
+enum { WRITER_CACHE_KIB = 32 << 10 };
+
 /* ---- Errors ------------------------------------------------------------------------ */
 
 static const char *explain(int primary, int number)
@@ -118,8 +121,10 @@ static int configure(struct sqlite_db *db, const char *synchronous,
     }
     for (size_t i = 0; i < sizeof LEVELS / sizeof *LEVELS; i++) {
         if (strcmp(LEVELS[i], synchronous) == 0) {
-            char text[64];
-            snprintf(text, sizeof text, "PRAGMA synchronous = %s", LEVELS[i]);
+            char text[96];
+            snprintf(text, sizeof text,
+                     "PRAGMA synchronous = %s; PRAGMA cache_size = -%d", LEVELS[i],
+                     WRITER_CACHE_KIB);
             return sqlite_run_script(db, error, text);
         }
     }
@@ -129,17 +134,18 @@ static int configure(struct sqlite_db *db, const char *synchronous,
                      synchronous);
 }
 
-int sqlite_db_open(struct sqlite_db **out, const char *path, bool writes,
+int sqlite_db_open(struct sqlite_db **out, const char *path, enum sqlite_access access,
                    const char *synchronous, struct deepsad_error *error)
 {
     struct sqlite_db *db = calloc(1, sizeof *db);
     if (db == NULL) {
         return error_no_memory(error, "a connection to the label store");
     }
-    db->writes = writes;
-    int code = sqlite3_open_v2(
-        path, &db->handle,
-        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    db->writes = access != SQLITE_READS;
+    int code = sqlite3_open_v2(path, &db->handle,
+                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+                                   (access == SQLITE_MAKES ? SQLITE_OPEN_CREATE : 0),
+                               NULL);
     int status =
         code == SQLITE_OK ? DEEPSAD_OK : fail_handle(db->handle, "be opened", error);
     if (status == DEEPSAD_OK) {

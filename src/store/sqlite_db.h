@@ -27,7 +27,8 @@ enum {
 struct sqlite_db {
     sqlite3 *handle;
     bool writes;
-    bool broken; /* the file or what is below it failed: close, open again */
+    bool broken;         /* the file or what is below it failed: close, open again */
+    unsigned generation; /* for a pool's use */
     size_t statements;
     struct {
         const char *text;
@@ -35,9 +36,15 @@ struct sqlite_db {
     } statement[SQLITE_STATEMENTS];
 };
 
-/* The file is made if it is not there. WAL; `synchronous`: FULL, NORMAL, OFF; a
- * connection that only reads refuses to write. The schema is not looked at. */
-int sqlite_db_open(struct sqlite_db **out, const char *path, bool writes,
+enum sqlite_access {
+    SQLITE_READS,  /* and refuses to write */
+    SQLITE_WRITES, /* the file must be there */
+    SQLITE_MAKES,  /* the file, if it is not there, and writes */
+};
+
+/* WAL; `synchronous`: FULL, NORMAL, OFF, of no use for reading. The schema is not looked
+ * at. */
+int sqlite_db_open(struct sqlite_db **out, const char *path, enum sqlite_access access,
                    const char *synchronous, struct deepsad_error *error);
 void sqlite_db_close(struct sqlite_db *db);
 

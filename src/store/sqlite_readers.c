@@ -9,9 +9,10 @@
 enum { IDLE_MAX = 8 }; /* more are closed when given back: 2 MB of cache each */
 
 struct sqlite_readers {
-    pthread_mutex_t mutex; /* a leaf; guards the idle connections */
+    pthread_mutex_t mutex; /* a leaf; guards what follows up to `path` */
     struct sqlite_db *idle[IDLE_MAX];
     size_t count;
+    unsigned generation; /* those of an older one are not used again */
     char *path;
 };
 
@@ -45,13 +46,14 @@ int sqlite_readers_new(struct sqlite_readers **out, const char *path,
     return DEEPSAD_OK;
 }
 
-static void close_idle(struct sqlite_readers *readers)
+void sqlite_readers_renew(struct sqlite_readers *readers)
 {
     struct sqlite_db *idle[IDLE_MAX];
     lock(readers);
     size_t count = readers->count;
     memcpy(idle, readers->idle, sizeof idle);
     readers->count = 0;
+    readers->generation++;
     unlock(readers);
     for (size_t i = 0; i < count; i++) {
         sqlite_db_close(idle[i]);
@@ -61,17 +63,18 @@ static void close_idle(struct sqlite_readers *readers)
 void sqlite_readers_free(struct sqlite_readers *readers)
 {
     if (readers != NULL) {
-        close_idle(readers);
+        sqlite_readers_renew(readers);
         pthread_mutex_destroy(&readers->mutex);
         free(readers->path);
         free(readers);
     }
 }
 
-static struct sqlite_db *take_idle(struct sqlite_readers *readers)
+static struct sqlite_db *take_idle(struct sqlite_readers *readers, unsigned *generation)
 {
     lock(readers);
     struct sqlite_db *db = readers->count > 0 ? readers->idle[--readers->count] : NULL;
+    *generation = readers->generation;
     unlock(readers);
     return db;
 }
@@ -79,10 +82,14 @@ static struct sqlite_db *take_idle(struct sqlite_readers *readers)
 int sqlite_readers_take(struct sqlite_readers *readers, struct sqlite_db **out,
                         struct deepsad_error *error)
 {
-    struct sqlite_db *db = take_idle(readers);
+    unsigned generation;
+    struct sqlite_db *db = take_idle(readers, &generation);
     int status = DEEPSAD_OK;
     if (db == NULL) {
-        status = sqlite_db_open(&db, readers->path, false, NULL, error);
+        status = sqlite_db_open(&db, readers->path, SQLITE_READS, NULL, error);
+        if (status == DEEPSAD_OK) {
+            db->generation = generation;
+        }
     }
     if (status == DEEPSAD_OK) {
         status = sqlite_run_values(db, error, "BEGIN", NULL);
@@ -99,7 +106,7 @@ int sqlite_readers_take(struct sqlite_readers *readers, struct sqlite_db **out,
 static bool keep_idle(struct sqlite_readers *readers, struct sqlite_db *db)
 {
     lock(readers);
-    bool room = readers->count < IDLE_MAX;
+    bool room = readers->count < IDLE_MAX && db->generation == readers->generation;
     if (room) {
         readers->idle[readers->count++] = db;
     }
@@ -114,7 +121,7 @@ void sqlite_readers_give(struct sqlite_readers *readers, struct sqlite_db *db)
         db->broken = true;
     }
     if (db->broken) {
-        close_idle(readers);
+        sqlite_readers_renew(readers);
     }
     if (db->broken || !keep_idle(readers, db)) {
         sqlite_db_close(db);

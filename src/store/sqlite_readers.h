@@ -26,4 +26,8 @@ int sqlite_readers_take(struct sqlite_readers *readers, struct sqlite_db **out,
 /* Ends the transaction. A connection whose file failed is closed, with all idle ones. */
 void sqlite_readers_give(struct sqlite_readers *readers, struct sqlite_db *db);
 
+/* Closes the idle connections now and those that are out when they come back: they are to
+ * a file that was replaced or to a disk that is gone, and hold it. */
+void sqlite_readers_renew(struct sqlite_readers *readers);
+
 #endif

@@ -241,16 +241,19 @@ static int read_newest(struct sqlite_db *db, struct store_samples *out, const ch
     return status;
 }
 
+#define NEWEST(journaled, condition)                                           \
+    "SELECT " SAMPLE_COLUMNS " FROM sample WHERE model = ?1 AND features = ?2" \
+    " AND journaled = " journaled condition
+
 int sqlite_samples_list(struct store *store, struct store_samples *out, const char *model,
                         size_t features, enum store_select select, size_t limit,
                         struct deepsad_error *error)
 {
-    static const char ALL[] = "SELECT " SAMPLE_COLUMNS " FROM sample"
-                              " WHERE model = ?1 AND features = ?2"
-                              " ORDER BY seq DESC LIMIT ?3";
-    static const char UNLABELED[] = "SELECT " SAMPLE_COLUMNS " FROM sample"
-                                    " WHERE model = ?1 AND features = ?2 AND labels = 0"
-                                    " ORDER BY seq DESC LIMIT ?3";
+    /* Two lists, each in the order of its index, are merged. */
+    static const char ALL[] =
+        NEWEST("0", "") " UNION ALL " NEWEST("1", "") " ORDER BY seq DESC LIMIT ?3";
+    static const char UNLABELED[] = NEWEST("0", "") " UNION ALL " NEWEST(
+        "1", " AND labels = 0") " ORDER BY seq DESC LIMIT ?3";
     struct sqlite_readers *readers = sqlite_store_of(store)->readers;
     struct store_samples found = {.features = features};
     struct sqlite_db *db = NULL;

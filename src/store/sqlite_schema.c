@@ -10,6 +10,8 @@
 /*
  * sample     `journaled`: some entry of the journal names it, so it stays for ever;
  *            `labels`: how many in force; x: floats of 32 bits, little-endian.
+ *            Every index costs each sample that is kept: the two that part samples by
+ *            `journaled` serve the lists, which merge them, and retention.
  * model      counts of samples, kept by triggers; `loose`: those not journaled.
  * journal    kind 0: a verdict; `target`: the entry it supersedes. kind 1: a withdrawal;
  *            `target`: the verdict it takes back. `changes`: may change a training.
@@ -33,9 +35,8 @@ static const char SCHEMA_1[] =
     " conflict INTEGER NOT NULL DEFAULT 0,"
     " x BLOB NOT NULL,"
     " UNIQUE (model, id));"
-    "CREATE INDEX sample_features ON sample (model, features);"
-    "CREATE INDEX sample_unlabeled ON sample (model, features) WHERE labels = 0;"
     "CREATE INDEX sample_loose ON sample (model) WHERE journaled = 0;"
+    "CREATE INDEX sample_journaled ON sample (model) WHERE journaled = 1;"
     "CREATE INDEX sample_conflict ON sample (model) WHERE conflict = 1;"
 
     "CREATE TABLE model ("
@@ -181,12 +182,17 @@ static int take_steps(struct sqlite_db *db, struct deepsad_error *error)
     return status;
 }
 
-int sqlite_schema_update(struct sqlite_db *db, struct deepsad_error *error)
+int sqlite_schema_update(struct sqlite_db *db, bool makes, struct deepsad_error *error)
 {
     int64_t version = 0;
     int status = sqlite_get_values(db, error, &version, "PRAGMA user_version", NULL);
     if (status != DEEPSAD_OK || version == SQLITE_SCHEMA_VERSION) {
         return status;
+    }
+    if (version == 0 && !makes) {
+        return error_set(error, DEEPSAD_IO,
+                         "the label store cannot write: its file was "
+                         "emptied; put it back, or start anew");
     }
     status = sqlite_run_script(db, error, "BEGIN IMMEDIATE");
     if (status == DEEPSAD_OK) {

@@ -12,7 +12,8 @@
 enum { SQLITE_SCHEMA_VERSION = 1 };
 
 /* Takes the steps that are missing, in one transaction. DEEPSAD_UNSUPPORTED: the database
- * is of a newer program, or is not a label store; nothing was changed. */
-int sqlite_schema_update(struct sqlite_db *db, struct deepsad_error *error);
+ * is of a newer program, or is not a label store; nothing was changed. `makes`: may fill
+ * one that is empty, else DEEPSAD_IO. */
+int sqlite_schema_update(struct sqlite_db *db, bool makes, struct deepsad_error *error);
 
 #endif

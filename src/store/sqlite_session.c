@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "store/sqlite_schema.h"
 
 enum {
@@ -24,14 +25,16 @@ static int note_log_pages(void *context, sqlite3 *handle, const char *name, int 
     return SQLITE_OK;
 }
 
-static int open_again(struct sqlite_session *session, struct deepsad_error *error)
+static int open_database(struct sqlite_session *session, bool makes,
+                         struct deepsad_error *error)
 {
     struct sqlite_db *db = NULL;
-    int status = sqlite_db_open(&db, session->path, true, session->synchronous, error);
+    int status = sqlite_db_open(&db, session->path, makes ? SQLITE_MAKES : SQLITE_WRITES,
+                                session->synchronous, error);
     if (status != DEEPSAD_OK) {
         return status;
     }
-    status = sqlite_schema_update(db, error);
+    status = sqlite_schema_update(db, makes, error);
     if (status != DEEPSAD_OK) {
         sqlite_db_close(db);
         return status;
@@ -42,12 +45,16 @@ static int open_again(struct sqlite_session *session, struct deepsad_error *erro
 }
 
 int sqlite_session_init(struct sqlite_session *session, const char *path,
-                        const char *synchronous, struct deepsad_error *error)
+                        const char *synchronous, struct sqlite_readers *readers,
+                        struct deepsad_error *error)
 {
-    *session = (struct sqlite_session){.path = strdup(path)};
+    session->db = NULL;
+    session->log_pages = 0;
+    session->path = strdup(path);
+    session->readers = readers;
     snprintf(session->synchronous, sizeof session->synchronous, "%s",
              synchronous != NULL ? synchronous : "FULL");
-    int status = session->path != NULL ? open_again(session, error)
+    int status = session->path != NULL ? open_database(session, true, error)
                                        : error_no_memory(error, "the label store");
     if (status != DEEPSAD_OK) {
         sqlite_session_done(session);
@@ -59,12 +66,34 @@ void sqlite_session_done(struct sqlite_session *session)
 {
     sqlite_db_close(session->db);
     free(session->path);
-    *session = (struct sqlite_session){0};
+    session->db = NULL;
+    session->path = NULL;
+}
+
+static void give_up(struct sqlite_session *session)
+{
+    sqlite_db_close(session->db);
+    session->db = NULL;
+    sqlite_readers_renew(session->readers);
+}
+
+/* The path names another file now, or none: a backup was put in place, a disk mounted
+ * anew. What is written to the old one is lost. */
+static bool has_moved(struct sqlite_db *db)
+{
+    int moved = 0;
+    int code = sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    return code == SQLITE_OK && moved != 0;
 }
 
 int sqlite_session_begin(struct sqlite_session *session, struct deepsad_error *error)
 {
-    int status = session->db != NULL ? DEEPSAD_OK : open_again(session, error);
+    if (session->db != NULL && has_moved(session->db)) {
+        log_event(LOG_LEVEL_WARNING, "label store was moved, opening it again",
+                  LOG_TEXT("path", session->path));
+        give_up(session);
+    }
+    int status = session->db != NULL ? DEEPSAD_OK : open_database(session, false, error);
     return status == DEEPSAD_OK
                ? sqlite_run_values(session->db, error, "BEGIN IMMEDIATE", NULL)
                : status;
@@ -81,8 +110,7 @@ void sqlite_session_roll_back(struct sqlite_session *session)
         sqlite3_exec(session->db->handle, "ROLLBACK", NULL, NULL, NULL);
     }
     if (session->db != NULL && session->db->broken) {
-        sqlite_db_close(session->db);
-        session->db = NULL;
+        give_up(session);
     }
 }
 

@@ -6,22 +6,27 @@
 #ifndef STORE_SQLITE_SESSION_H
 #define STORE_SQLITE_SESSION_H
 
-#include "store/sqlite_db.h"
+#include "store/sqlite_readers.h"
 
 struct sqlite_session {
     struct sqlite_db *db; /* inside a transaction not NULL */
     char *path;
     char synchronous[8];
-    int log_pages; /* since the last checkpoint */
+    int log_pages;                  /* since the last checkpoint */
+    struct sqlite_readers *readers; /* borrowed */
 };
 
-/* Opens or makes the database; synchronous: NULL = FULL. Only where this succeeds is
+/* Opens or makes the database; synchronous: NULL = FULL; `readers` are renewed
+ * whenever the connection is given up. Only where this succeeds is
  * there something for sqlite_session_done(). */
 int sqlite_session_init(struct sqlite_session *session, const char *path,
-                        const char *synchronous, struct deepsad_error *error);
+                        const char *synchronous, struct sqlite_readers *readers,
+                        struct deepsad_error *error);
 void sqlite_session_done(struct sqlite_session *session);
 
-/* Opens the database again if need be, and takes the lock for writing. */
+/* Opens the database again if need be, and takes the lock for writing. It is not made
+ * again where it is gone: that may be an empty mount point, and what is written there is
+ * lost once the disk is back. */
 int sqlite_session_begin(struct sqlite_session *session, struct deepsad_error *error);
 int sqlite_session_commit(struct sqlite_session *session, struct deepsad_error *error);
 /* After any failure of the above or inside. */

@@ -428,13 +428,15 @@ static struct sqlite_writer *make(const struct sqlite_options *options)
 }
 
 int sqlite_writer_open(struct sqlite_writer **out, const char *path,
+                       struct sqlite_readers *readers,
                        const struct sqlite_options *options, struct deepsad_error *error)
 {
     struct sqlite_writer *writer = make(options);
     if (writer == NULL) {
         return error_no_memory(error, "the label store");
     }
-    int status = sqlite_session_init(&writer->session, path, options->synchronous, error);
+    int status =
+        sqlite_session_init(&writer->session, path, options->synchronous, readers, error);
     if (status == DEEPSAD_OK) {
         int number = pthread_create(&writer->thread, NULL, write_all, writer);
         if (number != 0) {

@@ -15,7 +15,7 @@
 #define STORE_SQLITE_WRITER_H
 
 #include "store/sqlite.h"
-#include "store/sqlite_db.h"
+#include "store/sqlite_readers.h"
 
 /* DEEPSAD_OK, or why nothing of it may be written. DEEPSAD_IO fails the whole group. May
  * be called again in another transaction. */
@@ -24,8 +24,10 @@ typedef int sqlite_work(struct sqlite_db *db, void *argument,
 
 struct sqlite_writer;
 
-/* Opens or makes the database at `path` and starts the thread. */
+/* Opens or makes the database at `path` and starts the thread. `readers` must outlive the
+ * writer: they are renewed when it opens the database again. */
 int sqlite_writer_open(struct sqlite_writer **out, const char *path,
+                       struct sqlite_readers *readers,
                        const struct sqlite_options *options, struct deepsad_error *error);
 /* Writes what is queued first. Accepts NULL. */
 void sqlite_writer_close(struct sqlite_writer *writer);

@@ -2,7 +2,6 @@
 """The loop from outside: verdicts change the model for the better only, and can be undone.
 A cold-started model, its own training rows kept as traffic, an analyst who knows the truth."""
 import json
-import os
 import signal
 import time
 
@@ -252,25 +251,25 @@ def test_a_job_by_hand_trains_without_new_labels(loop):
     assert job["state"] == "promoted" and job["trigger"] == "hand", job
 
 
-def slow(one):
-    """The model's recipe made so long that a job can be caught while it runs."""
-    run("rm", "-r", one.models / "m" / "1")
+@pytest.fixture(scope="module")
+def trained_slowly(deepsad, tmp_path_factory):
+    """A model whose recipe takes so long that a job can be caught while it runs."""
+    folder = tmp_path_factory.mktemp("slow")
     x = gaussian_rows(400, FEATURES, seed=5, anomalies=20)
-    data = one.models.parent / "slow.csv"
-    write_csv(data, x, [""] * 380 + ["anomalous"] * 20)
-    run(os.environ["DEEPSAD_TOOL"], "train", data, "--out", one.models / "m", "--set",
-        "steps=3000", "--set", "hidden=256,64")
-    one.server.signal(signal.SIGHUP)
-    one.server.wait_for("reloaded")
+    write_csv(folder / "train.csv", x, [""] * 380 + ["anomalous"] * 20)
+    run(deepsad, "train", folder / "train.csv", "--out", folder / "m", "--set", "steps=1500",
+        "--set", "hidden=256,64")
+    return folder / "m"
 
 
 @pytest.fixture
-def slow_loop(loop, deepsad, monkeypatch):
-    monkeypatch.setenv("DEEPSAD_TOOL", deepsad)
-
+def slow_loop(loop, trained_slowly):
     def start(**options):
         one = loop(keep=False, **options)
-        slow(one)
+        run("rm", "-r", one.models / "m" / "1")
+        run("cp", "-r", trained_slowly / "1", one.models / "m" / "2")
+        one.server.signal(signal.SIGHUP)
+        one.server.wait_for("reloaded")
         return one
     return start
 
@@ -292,7 +291,7 @@ def test_a_running_job_is_seen_refuses_a_second_and_is_cancelled(slow_loop):
     one = slow_loop()
     version = one.version()
     job = start_job(one)
-    assert 0 <= job["progress"]["fraction"] <= 1 and job["progress"]["steps"] == 3000
+    assert 0 <= job["progress"]["fraction"] <= 1 and job["progress"]["steps"] == 1500
     second = one.server.request("POST", "/v1/models/m/retrain")
     assert second.status == 409 and job["job"] in second.json["detail"]
     answer = one.server.request("DELETE", "/v1/jobs/" + job["job"])

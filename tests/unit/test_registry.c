@@ -288,6 +288,32 @@ static void an_activated_version_that_breaks_stays_live(void **state)
     registry_close(registry);
 }
 
+static void a_model_whose_versions_are_gone_stays_live(void **state)
+{
+    char path[FOLDER_PATH], away[FOLDER_PATH];
+    save(state, "shop");
+    struct registry *registry = open_registry(state, 1);
+    assert_int_equal(
+        rename(folder_path(path, state, "shop/1"), folder_path(away, state, "shop/old")),
+        0);
+    assert_loaded(registry, "1");
+    const struct catalog *catalog = registry_acquire(registry);
+    assert_non_null(strstr(catalog->entries[0].fault, "no version of a model"));
+    registry_release(registry, catalog);
+    registry_close(registry);
+}
+
+static void challengers_alone_are_a_fault_that_says_so(void **state)
+{
+    save_as(state, "shop", true);
+    struct registry *registry = open_registry(state, 2);
+    const struct catalog *catalog = registry_acquire(registry);
+    assert_int_equal(catalog->entries[0].version_count, 0);
+    assert_non_null(strstr(catalog->entries[0].fault, "all are challengers"));
+    registry_release(registry, catalog);
+    registry_close(registry);
+}
+
 static void a_promotion_reads_nothing_but_the_new_version(void **state)
 {
     save(state, "shop");
@@ -340,6 +366,8 @@ int main(void)
         WITH_FOLDER(challengers_are_loaded_but_never_live),
         WITH_FOLDER(a_fault_in_live_yaml_keeps_what_was_live),
         WITH_FOLDER(an_activated_version_that_breaks_stays_live),
+        WITH_FOLDER(a_model_whose_versions_are_gone_stays_live),
+        WITH_FOLDER(challengers_alone_are_a_fault_that_says_so),
         WITH_FOLDER(a_promotion_reads_nothing_but_the_new_version),
         WITH_FOLDER(the_whole_policy_is_in_the_entry),
         WITH_FOLDER(a_missing_directory_is_a_failure_and_changes_nothing),

@@ -137,10 +137,12 @@ static void samples_that_a_full_disk_refuses_are_counted(void **state)
     struct store_samples out = {0};
     set_file_size_limit(1 << 10);
     assert_true(store_keep_one(store, "t-1", 1, 1));
-    int status = store_sample_get(store, &out, "m", "t-1", NULL);
+    do {
+        pause_ms(10);
+        store_statistics(store, &statistics);
+    } while (statistics.samples_dropped + statistics.samples_kept == 0);
     set_file_size_limit(RLIM_INFINITY);
-    assert_int_equal(status, DEEPSAD_NOT_FOUND);
-    store_statistics(store, &statistics);
+    assert_int_equal(store_sample_get(store, &out, "m", "t-1", NULL), DEEPSAD_NOT_FOUND);
     assert_true(statistics.samples_dropped == 1 && statistics.samples_kept == 0);
     store_close(store);
 }
@@ -181,6 +183,60 @@ static void a_file_damaged_at_work_fails_and_recovers(void **state)
     store_close(store);
     free(garbage);
     buffer_done(&whole);
+}
+
+static void remove_files(void **state)
+{
+    static const char *const NAMES[] = {SQLITE_FILE, SQLITE_FILE "-wal",
+                                        SQLITE_FILE "-shm"};
+    for (size_t i = 0; i < 3; i++) {
+        char path[FOLDER_PATH];
+        assert_int_equal(unlink(folder_path(path, state, NAMES[i])), 0);
+    }
+}
+
+static void a_backup_put_in_place_is_taken_up(void **state)
+{
+    char path[FOLDER_PATH];
+    struct buffer backup = {0};
+    struct store *store = store_must_open(state);
+    size_t count = 0;
+    assert_int_equal(add_large(store, 0, 3, &count, NULL), DEEPSAD_OK);
+    store_close(store);
+    assert_int_equal(
+        file_read(&backup, folder_path(path, state, SQLITE_FILE), 1 << 24, NULL), 0);
+    store = store_must_open(state);
+    assert_int_equal(add_large(store, 1, 3, &count, NULL), DEEPSAD_OK);
+    assert_int_equal(store_must_count(store).normal, 2);
+    remove_files(state);
+    write_file(state, backup.data, backup.length);
+    assert_int_equal(add_large(store, 2, 3, &count, NULL), DEEPSAD_OK);
+    assert_int_equal(store_must_count(store).normal, 2);
+    store_close(store);
+    store = store_must_open(state);
+    assert_int_equal(store_must_count(store).normal, 2);
+    store_close(store);
+    buffer_done(&backup);
+}
+
+static void a_file_that_is_gone_is_not_made_again(void **state)
+{
+    char path[FOLDER_PATH];
+    struct deepsad_error error = {0};
+    struct store *store = store_must_open(state);
+    size_t count = 0;
+    assert_int_equal(add_large(store, 0, 3, &count, &error), DEEPSAD_OK);
+    remove_files(state);
+    assert_int_equal(add_large(store, 1, 3, &count, &error), DEEPSAD_IO);
+    assert_error_says(error,
+                      "the label store cannot be opened: the file cannot be opened");
+    write_file(state, "", 0);
+    error = (struct deepsad_error){0};
+    assert_int_equal(add_large(store, 1, 3, &count, &error), DEEPSAD_IO);
+    assert_error_says(error, "the label store cannot write: its file was emptied");
+    assert_int_equal(store_health(store, NULL), DEEPSAD_IO);
+    store_close(store);
+    assert_int_equal(access(folder_path(path, state, SQLITE_FILE), F_OK), 0);
 }
 
 static void a_newer_schema_is_refused(void **state)
@@ -242,6 +298,7 @@ static void another_process_that_writes_is_waited_for(void **state)
     struct store *store = store_must_open(state);
     size_t count = 0;
     sqlite3_open(folder_path(path, state, SQLITE_FILE), &other);
+    sqlite3_busy_timeout(other, 5000);
     assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(pthread_create(&thread, NULL, let_go, other), 0);
     assert_int_equal(add_large(store, 1, 3, &count, NULL), DEEPSAD_OK);
@@ -259,6 +316,8 @@ int main(void)
         TEST(a_full_disk_fails_and_recovers),
         TEST(samples_that_a_full_disk_refuses_are_counted),
         TEST(a_file_damaged_at_work_fails_and_recovers),
+        TEST(a_backup_put_in_place_is_taken_up),
+        TEST(a_file_that_is_gone_is_not_made_again),
         TEST(a_newer_schema_is_refused),
         TEST(the_database_of_another_program_is_refused),
         TEST(a_damaged_file_is_refused),
