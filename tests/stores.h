@@ -61,7 +61,23 @@ static inline int store_add(struct store *store, struct store_labels *out, bool 
     return store_labels_add(store, out, replayed, &labels, wrong, error);
 }
 
-/* One verdict on a kept sample that must succeed; its seq. */
+/* One verdict that must be taken as new; store_labels_done(). */
+static inline struct store_labels store_must_add(struct store *store,
+                                                 const struct store_verdict_new *verdict)
+{
+    struct deepsad_error error = {0};
+    struct store_labels out = {0};
+    bool replayed = true;
+    size_t wrong = 0;
+    if (store_add(store, &out, &replayed, verdict, 1, NULL, 0, &wrong, &error) !=
+        DEEPSAD_OK) {
+        fail_msg("%s", error.message);
+    }
+    assert_true(!replayed && out.count == 1);
+    return out;
+}
+
+/* One verdict on a kept sample; its seq. */
 static inline int64_t store_label_one(struct store *store, const char *label_id,
                                       const char *sample_id, enum store_verdict verdict,
                                       const char *analyst)
@@ -70,14 +86,7 @@ static inline int64_t store_label_one(struct store *store, const char *label_id,
                                           .sample_id = sample_id,
                                           .verdict = verdict,
                                           .analyst = analyst};
-    struct deepsad_error error = {0};
-    struct store_labels out = {0};
-    bool replayed = true;
-    size_t wrong = 0;
-    if (store_add(store, &out, &replayed, &new, 1, NULL, 0, &wrong, &error) !=
-        DEEPSAD_OK) {
-        fail_msg("%s", error.message);
-    }
+    struct store_labels out = store_must_add(store, &new);
     int64_t seq = out.labels[0].seq;
     store_labels_done(&out);
     return seq;

@@ -144,6 +144,22 @@ static void refuse_load(struct exchange *exchange, const char *why)
     exchange->reply.retry_after = RETRY_AFTER;
 }
 
+/* Whether there is room for one more; else the reply says so. */
+static bool has_room(struct exchanges *all, struct exchange *exchange)
+{
+    size_t limit = atomic_load(&all->limits.in_flight);
+    if (atomic_load_explicit(&all->active, memory_order_relaxed) > limit) {
+        refuse_load(exchange, "too many requests at once (limits.in_flight)");
+        return false;
+    }
+    if (!exchange->waits || atomic_load(&all->waiting) <= (limit + 1) / 2) {
+        return true;
+    }
+    refuse_load(exchange, "too many requests at once that may have to wait for the disk "
+                          "(half of limits.in_flight)");
+    return false;
+}
+
 /* Finds the route and starts it. False: refused, the reply says why. */
 static bool begin(struct exchanges *all, struct exchange *exchange,
                   const struct head *head, bool http_1_1)
@@ -164,9 +180,11 @@ static bool begin(struct exchanges *all, struct exchange *exchange,
         reply->close = true;
         return false;
     }
-    if (!operations && atomic_load_explicit(&all->active, memory_order_relaxed) >
-                           atomic_load(&all->limits.in_flight)) {
-        refuse_load(exchange, "too many requests at once (limits.in_flight)");
+    if ((route->flags & ROUTE_MAY_BLOCK) != 0) {
+        exchange->waits = true;
+        atomic_fetch_add(&all->waiting, 1);
+    }
+    if (!operations && !has_room(all, exchange)) {
         return false;
     }
     if (request->content_length > atomic_load(&all->limits.body)) {
@@ -242,5 +260,8 @@ void exchange_end(struct exchanges *all, struct exchange *exchange)
 {
     if (exchange->begun && exchange->route->end != NULL) {
         exchange->route->end(all->options->app, &exchange->request);
+    }
+    if (exchange->waits) {
+        atomic_fetch_sub(&all->waiting, 1);
     }
 }

@@ -33,6 +33,7 @@ struct exchange {
     bool begun;   /* route->begin has run, so route->end must */
     bool refused; /* the reply is known, the body is dropped */
     bool queued;  /* the answer is on its way */
+    bool waits;   /* counted in exchanges.waiting */
     /* Of a route that may block: what the executor runs, for whom (the library's
      * connection, suspended meanwhile), and that it has the reply. */
     struct executor_task task;
@@ -52,7 +53,9 @@ struct exchanges {
         atomic_size_t body, in_flight;
         atomic_uint head_ms, body_ms, reply_ms, idle_ms;
     } limits;
-    atomic_size_t active; /* under way */
+    atomic_size_t active;  /* under way */
+    atomic_size_t waiting; /* of those, on routes that may block: at most half of
+                              in_flight, so that a slow disk leaves room for the others */
     atomic_bool draining;
     pthread_mutex_t mutex;
     pthread_cond_t finished;

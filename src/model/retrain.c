@@ -40,7 +40,7 @@ static int view_set(struct fit_input *out, struct deepsad_dataset *dataset,
     return DEEPSAD_OK;
 }
 
-static int train(struct deepsad_model **out, struct fit_input *input,
+static int train(struct deepsad_model **out, const struct fit_input *input,
                  const struct training_set *set, const struct deepsad_recipe *recipe,
                  const struct retrain_options *options, struct deepsad_error *error)
 {
@@ -54,9 +54,10 @@ static int train(struct deepsad_model **out, struct fit_input *input,
     struct training_set kept;
     int status = training_set_copy(&kept, set, error);
     if (status == DEEPSAD_OK) {
+        struct fit_input keeping = *input;
         kept.complete = true;
-        input->set = &kept;
-        status = fit_train(out, input, recipe, &train, error);
+        keeping.set = &kept;
+        status = fit_train(out, &keeping, recipe, &train, error);
         training_set_done(&kept);
     }
     return status;

@@ -74,7 +74,7 @@ int sqlite_labels_list(struct store *store, struct store_labels *out, const char
     }
     if (filter->limit > 0 && found.count > filter->limit) {
         found.more = true;
-        sqlite_drop_last_label(&found);
+        store_label_done(&found.labels[--found.count]);
     }
     *out = found;
     return DEEPSAD_OK;

@@ -77,12 +77,3 @@ int sqlite_read_labels(struct sqlite_db *db, struct store_labels *out, int64_t f
     return status == DEEPSAD_OK ? sqlite_append_labels(db, out, statement, error)
                                 : status;
 }
-
-void sqlite_drop_last_label(struct store_labels *labels)
-{
-    struct store_label *last = &labels->labels[--labels->count];
-    free(last->analyst);
-    free(last->reason);
-    free(last->note);
-    free(last->quarantine);
-}

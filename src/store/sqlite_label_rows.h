@@ -29,7 +29,4 @@ int sqlite_append_labels(struct sqlite_db *db, struct store_labels *out,
 int sqlite_read_labels(struct sqlite_db *db, struct store_labels *out, int64_t first,
                        int64_t count, struct deepsad_error *error);
 
-/* Of at least one. */
-void sqlite_drop_last_label(struct store_labels *labels);
-
 #endif

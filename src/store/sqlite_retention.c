@@ -4,8 +4,7 @@
 /* The oldest are the first that came: samples are looked at in the order of seq, and one
  * with an older time behind a younger one waits for it. */
 static int drop_oldest(struct sqlite_db *db, struct deepsad_error *error,
-                       const char *model, int64_t count, int64_t before_ms,
-                       size_t *dropped)
+                       const char *model, int64_t count, int64_t before_ms, size_t *room)
 {
     int status = sqlite_run(db, error,
                             "DELETE FROM sample WHERE seq IN (SELECT seq FROM sample"
@@ -13,40 +12,39 @@ static int drop_oldest(struct sqlite_db *db, struct deepsad_error *error,
                             " AND scored_at_ms < ?3",
                             SQL_TEXT(model), SQL_INTEGER(count), SQL_INTEGER(before_ms));
     if (status == DEEPSAD_OK) {
-        *dropped += (size_t)sqlite3_changes(db->handle);
+        *room -= (size_t)sqlite3_changes(db->handle);
     }
     return status;
 }
 
 static int trim_model(struct sqlite_db *db, struct deepsad_error *error,
                       const struct store_retention *retention, const char *model,
-                      int64_t loose, int64_t now_ms, size_t *dropped)
+                      int64_t loose, int64_t now_ms, size_t *room)
 {
-    int64_t room = SQLITE_BITE - (int64_t)*dropped;
     int64_t excess = retention->samples > 0 ? loose - (int64_t)retention->samples : 0;
     int status = DEEPSAD_OK;
-    if (excess > 0 && room > 0) {
-        status = drop_oldest(db, error, model, excess < room ? excess : room, INT64_MAX,
-                             dropped);
+    if (excess > 0) {
+        int64_t most = (int64_t)*room;
+        status =
+            drop_oldest(db, error, model, excess < most ? excess : most, INT64_MAX, room);
     }
-    room = SQLITE_BITE - (int64_t)*dropped;
-    if (status == DEEPSAD_OK && retention->samples_age > 0 && room > 0) {
-        status = drop_oldest(db, error, model, room,
-                             now_ms - (int64_t)(retention->samples_age * 1e3), dropped);
+    if (status == DEEPSAD_OK && retention->samples_age > 0) {
+        status = drop_oldest(db, error, model, (int64_t)*room,
+                             now_ms - (int64_t)(retention->samples_age * 1e3), room);
     }
     return status;
 }
 
 static int trim_samples(struct sqlite_db *db, struct deepsad_error *error,
                         const struct store_retention *retention, int64_t now_ms,
-                        size_t *dropped)
+                        size_t *room)
 {
     sqlite3_stmt *models = NULL;
     bool row = true;
     int status =
         sqlite_start(db, error, &models, "SELECT name, loose FROM model WHERE loose > ?1",
                      SQL_INTEGER(0));
-    while (status == DEEPSAD_OK && *dropped < SQLITE_BITE) {
+    while (status == DEEPSAD_OK && *room > 0) {
         status = sqlite_step(db, error, models, &row);
         if (status != DEEPSAD_OK || !row) {
             break;
@@ -54,7 +52,7 @@ static int trim_samples(struct sqlite_db *db, struct deepsad_error *error,
         char model[STORE_MODEL_MAX + 1];
         sqlite_copy_id(model, sizeof model, models, 0);
         status = trim_model(db, error, retention, model, sqlite3_column_int64(models, 1),
-                            now_ms, dropped);
+                            now_ms, room);
     }
     sqlite_end(models);
     return status;
@@ -62,9 +60,9 @@ static int trim_samples(struct sqlite_db *db, struct deepsad_error *error,
 
 static int trim_keys(struct sqlite_db *db, struct deepsad_error *error,
                      const struct store_retention *retention, int64_t now_ms,
-                     size_t *dropped)
+                     size_t *room)
 {
-    if (!(retention->idempotency_age > 0) || *dropped >= SQLITE_BITE) {
+    if (!(retention->idempotency_age > 0) || *room == 0) {
         return DEEPSAD_OK;
     }
     int status =
@@ -72,23 +70,24 @@ static int trim_keys(struct sqlite_db *db, struct deepsad_error *error,
                    "DELETE FROM idempotency WHERE rowid IN"
                    " (SELECT rowid FROM idempotency WHERE used_at_ms < ?1 LIMIT ?2)",
                    SQL_INTEGER(now_ms - (int64_t)(retention->idempotency_age * 1e3)),
-                   SQL_INTEGER(SQLITE_BITE - *dropped));
+                   SQL_INTEGER(*room));
     if (status == DEEPSAD_OK) {
-        *dropped += (size_t)sqlite3_changes(db->handle);
+        *room -= (size_t)sqlite3_changes(db->handle);
     }
     return status;
 }
 
 int sqlite_retention_bite(struct sqlite_db *db, const struct store_retention *retention,
-                          int64_t now_ms, bool *more, struct deepsad_error *error)
+                          int64_t now_ms, size_t bite, bool *more,
+                          struct deepsad_error *error)
 {
-    size_t dropped = 0;
-    int status = trim_samples(db, error, retention, now_ms, &dropped);
+    size_t room = bite;
+    int status = trim_samples(db, error, retention, now_ms, &room);
     if (status == DEEPSAD_OK) {
-        status = trim_keys(db, error, retention, now_ms, &dropped);
+        status = trim_keys(db, error, retention, now_ms, &room);
     }
     if (status == DEEPSAD_OK) {
-        *more = dropped >= SQLITE_BITE;
+        *more = room == 0;
     }
     return status;
 }

@@ -10,10 +10,9 @@
 #include "store/sqlite_db.h"
 #include "store/store.h"
 
-enum { SQLITE_BITE = 1000 }; /* rows dropped in one transaction, at most */
-
-/* Inside a transaction. *more: the bite was full. */
+/* Inside a transaction: drops at most `bite` rows. *more: the bite was full. */
 int sqlite_retention_bite(struct sqlite_db *db, const struct store_retention *retention,
-                          int64_t now_ms, bool *more, struct deepsad_error *error);
+                          int64_t now_ms, size_t bite, bool *more,
+                          struct deepsad_error *error);
 
 #endif

@@ -49,7 +49,7 @@ int sqlite_session_init(struct sqlite_session *session, const char *path,
                         struct deepsad_error *error)
 {
     session->db = NULL;
-    session->log_pages = 0;
+    session->log_pages = session->moved_pages = 0;
     session->path = strdup(path);
     session->readers = readers;
     snprintf(session->synchronous, sizeof session->synchronous, "%s",
@@ -134,7 +134,11 @@ int sqlite_session_probe(struct sqlite_session *session, struct deepsad_error *e
 
 void sqlite_session_checkpoint(struct sqlite_session *session)
 {
-    if (session->db == NULL || session->log_pages < CHECKPOINT_PAGES) {
+    if (session->log_pages < session->moved_pages) {
+        session->moved_pages = 0; /* it has started anew */
+    }
+    if (session->db == NULL ||
+        session->log_pages - session->moved_pages < CHECKPOINT_PAGES) {
         return;
     }
     sqlite3 *handle = session->db->handle;
@@ -145,5 +149,5 @@ void sqlite_session_checkpoint(struct sqlite_session *session)
         handle, "main", restart ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE,
         NULL, NULL);
     sqlite3_busy_timeout(handle, SQLITE_PATIENCE_MS);
-    session->log_pages = 0;
+    session->moved_pages = session->log_pages;
 }

@@ -12,7 +12,8 @@ struct sqlite_session {
     struct sqlite_db *db; /* inside a transaction not NULL */
     char *path;
     char synchronous[8];
-    int log_pages;                  /* since the last checkpoint */
+    int log_pages;   /* in the log after the last commit */
+    int moved_pages; /* of them, when they were last moved into the database */
     struct sqlite_readers *readers; /* borrowed */
 };
 

@@ -14,7 +14,10 @@
 enum {
     /* Bytes of samples in one transaction: a label that waits behind a full queue sees
      * progress, and rolling back stays cheap. */
-    GROUP_BYTES = 4 << 20,
+    GROUP_BYTES = 1 << 20,
+    /* Rows that retention drops in one transaction; or twice as many as the last group
+     * brought, or what comes would outrun what goes. */
+    BITE = 1000,
 };
 static const double PROBE_SECONDS = 1;
 static const double TRIM_SECONDS = 1;       /* between two looks while there is work */
@@ -52,6 +55,7 @@ struct sqlite_writer {
     /* The thread's own. */
     struct sqlite_session session;
     double trim_at, probe_at;
+    size_t rows_kept; /* by the last group */
 };
 
 static void lock(struct sqlite_writer *writer)
@@ -160,7 +164,7 @@ static void finish_group(struct sqlite_writer *writer, struct task *group, int s
                          const struct deepsad_error *error)
 {
     lock(writer);
-    uint64_t entries = 0;
+    uint64_t entries = 0, kept_before = writer->statistics.samples_kept;
     for (struct task *task = group, *next; task != NULL; task = next) {
         next = task->next;
         if (status != DEEPSAD_OK) {
@@ -172,6 +176,7 @@ static void finish_group(struct sqlite_writer *writer, struct task *group, int s
     }
     writer->statistics.entries += entries;
     writer->statistics.commits += entries > 0;
+    writer->rows_kept = (size_t)(writer->statistics.samples_kept - kept_before);
     pthread_cond_broadcast(&writer->flushed);
     unlock(writer);
 }
@@ -225,10 +230,11 @@ static void trim(struct sqlite_writer *writer, bool after_work)
     struct store_retention retention = writer->retention;
     unlock(writer);
     bool more = false;
+    size_t bite = BITE > 2 * writer->rows_kept ? BITE : 2 * writer->rows_kept;
     int status = sqlite_session_begin(&writer->session, &error);
     if (status == DEEPSAD_OK) {
         status = sqlite_retention_bite(writer->session.db, &retention,
-                                       clock_realtime_ms(), &more, &error);
+                                       clock_realtime_ms(), bite, &more, &error);
     }
     if (status == DEEPSAD_OK) {
         status = sqlite_session_commit(&writer->session, &error);

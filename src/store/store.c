@@ -10,13 +10,19 @@ void store_samples_done(struct store_samples *samples)
     *samples = (struct store_samples){0};
 }
 
+void store_label_done(struct store_label *label)
+{
+    free(label->analyst);
+    free(label->reason);
+    free(label->note);
+    free(label->quarantine);
+    *label = (struct store_label){0};
+}
+
 void store_labels_done(struct store_labels *labels)
 {
     for (size_t i = 0; i < labels->count; i++) {
-        free(labels->labels[i].analyst);
-        free(labels->labels[i].reason);
-        free(labels->labels[i].note);
-        free(labels->labels[i].quarantine);
+        store_label_done(&labels->labels[i]);
     }
     free(labels->labels);
     free(labels->x);

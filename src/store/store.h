@@ -121,6 +121,7 @@ struct store_labels {
     float *x;  /* (count, features) of the labels' samples, or NULL where not asked for */
     bool more; /* the list was cut at the limit */
 };
+void store_label_done(struct store_label *label); /* one that stands alone */
 void store_labels_done(struct store_labels *labels);
 
 struct store_label_filter {

@@ -2,6 +2,7 @@
 """Verdicts over HTTP: what is recorded, what is refused, and how it is read back."""
 import json
 import re
+import signal
 import subprocess
 
 import pytest
@@ -250,6 +251,23 @@ def test_labels_are_counted(server):
     assert "deepsad_store_up 1\n" in text
     assert re.search(r"^deepsad_store_commits_total [1-9]", text, re.M)
     assert re.search(r'requests_total\{route="/v1/models/\{model\}/labels",status="201"\} 1', text)
+
+
+def test_a_reload_changes_limits_and_names_what_needs_a_restart(daemon, models, tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text("limits:\n  labels: 2\n  page: 2\n")
+    server = daemon(models, "--config", config)
+    three = {"labels": [featured(x=(i, 0, 0)) for i in range(3)]}
+    check_problem(server.request("POST", LABELS, three), 413, "limits.labels")
+    check_problem(server.request("GET", LABELS + "?limit=3"), 422, "1 to 2")
+    config.write_text("limits:\n  labels: 3\nsamples:\n  queue: 1MiB\n  count: 5\n"
+                      "learning:\n  priority: nice\n")
+    server.signal(signal.SIGHUP)
+    server.wait_for('"reloaded"')
+    assert server.request("POST", LABELS, three).status == 201
+    assert len(listed(server, "?limit=3")) == 3
+    warned = [line for line in server.stderr if "after a restart" in line]
+    assert len(warned) == 2 and "samples.queue" in warned[0] and "learning.priority" in warned[1]
 
 
 def test_without_a_place_for_its_state_the_daemon_says_so(deepsadd, models, tmp_path):

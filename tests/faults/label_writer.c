@@ -57,11 +57,10 @@ static int post_label(struct poster *poster, const char *id)
 
 static int withdraw_label(struct poster *poster, const char *id)
 {
-    struct store_labels one = {.count = 1, .labels = calloc(1, sizeof *one.labels)};
-    int status = one.labels == NULL ? error_no_memory(&poster->error, "a label")
-                                    : store_label_withdraw(poster->store, one.labels, "m",
-                                                           id, NULL, 1, &poster->error);
-    store_labels_done(&one);
+    struct store_label label = {0};
+    int status =
+        store_label_withdraw(poster->store, &label, "m", id, NULL, 1, &poster->error);
+    store_label_done(&label);
     return status;
 }
 

@@ -378,6 +378,26 @@ static void readiness_ends_with_the_drain(void **state)
     atomic_store(&fixture->app.draining, false);
 }
 
+static void without_a_store_its_endpoints_are_503(void **state)
+{
+    static const struct {
+        enum http_method method;
+        const char *path;
+    } routes_[] = {
+        {HTTP_POST, "/v1/models/m/labels"},     {HTTP_GET, "/v1/models/m/labels"},
+        {HTTP_DELETE, "/v1/models/m/labels/a"}, {HTTP_GET, "/v1/models/m/samples/a"},
+        {HTTP_GET, "/v1/models/m/review"},      {HTTP_GET, "/v1/models/m/jobs"},
+        {HTTP_POST, "/v1/models/m/retrain"},    {HTTP_GET, "/v1/jobs/a"},
+        {HTTP_POST, "/v1/models/m/release"},    {HTTP_DELETE, "/v1/jobs/a"},
+    };
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < sizeof routes_ / sizeof routes_[0]; i++) {
+        json_decref(send(fixture, routes_[i].method, routes_[i].path, "{}"));
+        assert_int_equal(fixture->reply.status, 503);
+        assert_true(fixture->reply.retry_after > 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +417,7 @@ int main(void)
         cmocka_unit_test(without_a_store_nothing_is_kept),
         cmocka_unit_test(the_policy_decides_what_is_kept),
         cmocka_unit_test(readiness_ends_with_the_drain),
+        cmocka_unit_test(without_a_store_its_endpoints_are_503),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

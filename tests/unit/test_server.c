@@ -85,7 +85,7 @@ static const struct route table[] = {
     {HTTP_GET, "/fast", 0, "does not", NULL, NULL, handle_fast, NULL},
 };
 
-static void start(struct bench *bench, double reply_time)
+static void start_with(struct bench *bench, size_t in_flight, double reply_time)
 {
     struct server_options options = {
         .listen = "127.0.0.1:0",
@@ -93,7 +93,7 @@ static void start(struct bench *bench, double reply_time)
         .blocking_threads = BLOCKING,
         .connections = 64,
         .connection_memory = 32 << 10,
-        .limits = {1 << 20, 64, 10, 10, reply_time, 10},
+        .limits = {1 << 20, in_flight, 10, 10, reply_time, 10},
         .router = {table, sizeof table / sizeof table[0], 0},
         .app = bench,
         .worker_new = worker_new,
@@ -104,6 +104,11 @@ static void start(struct bench *bench, double reply_time)
     pthread_mutex_init(&bench->mutex, NULL);
     pthread_cond_init(&bench->changed, NULL);
     assert_int_equal(server_start(&bench->server, &options, &error), DEEPSAD_OK);
+}
+
+static void start(struct bench *bench, double reply_time)
+{
+    start_with(bench, 64, reply_time);
 }
 
 static void stop(struct bench *bench)
@@ -244,6 +249,22 @@ static void a_drain_waits_for_those_that_wait(void **state)
     stop(&bench);
 }
 
+static void requests_that_wait_leave_room_for_others(void **state)
+{
+    struct bench bench = {.open = false};
+    (void)state;
+    start_with(&bench, 4, 10);
+    int first = send_head(&bench, "GET /slow"), second = send_head(&bench, "GET /slow");
+    wait_until(&bench, &bench.inside, 2);
+    assert_int_equal(status_of(send_head(&bench, "GET /slow")), 503);
+    assert_int_equal(status_of(send_head(&bench, "GET /fast")), 200);
+    open_gate(&bench);
+    assert_int_equal(status_of(first), 202);
+    assert_int_equal(status_of(second), 202);
+    assert_int_equal(status_of(send_head(&bench, "GET /slow")), 202);
+    stop(&bench);
+}
+
 static void *open_later(void *closure)
 {
     struct timespec pause = {0, 50000000};
@@ -282,6 +303,7 @@ int main(void)
         cmocka_unit_test(a_client_that_goes_away_meanwhile_costs_nothing),
         cmocka_unit_test(a_handler_that_takes_too_long_loses_its_connection),
         cmocka_unit_test(a_drain_waits_for_those_that_wait),
+        cmocka_unit_test(requests_that_wait_leave_room_for_others),
         cmocka_unit_test(stopping_with_requests_queued_ends_all_of_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,32 +16,35 @@ static struct store *store_with_samples(void **state)
 
 static const struct store_label_filter EVERYTHING = {.limit = 0};
 
-static void a_label_on_a_kept_sample_comes_back_whole(void **state)
+static const struct store_verdict_new WHOLE = {.label_id = "l-1",
+                                               .sample_id = "t-1",
+                                               .verdict = STORE_ANOMALOUS,
+                                               .analyst = "kim",
+                                               .reason = "fraud",
+                                               .note = "card \xc3\xa9"};
+
+static void the_texts_of_a_label_come_back(void **state)
 {
     struct store *store = store_with_samples(state);
-    const struct store_verdict_new new = {.label_id = "l-1",
-                                          .sample_id = "t-1",
-                                          .verdict = STORE_ANOMALOUS,
-                                          .analyst = "kim",
-                                          .reason = "fraud",
-                                          .note = "card \xc3\xa9"};
-    struct store_labels out = {0};
-    bool replayed = true;
-    size_t wrong = 9;
-    assert_int_equal(store_add(store, &out, &replayed, &new, 1, NULL, 0, &wrong, NULL),
-                     DEEPSAD_OK);
-    assert_false(replayed);
-    assert_int_equal(out.count, 1);
+    struct store_labels out = store_must_add(store, &WHOLE);
+    assert_string_equal(out.labels[0].id, "l-1");
+    assert_string_equal(out.labels[0].sample_id, "t-1");
+    assert_string_equal(out.labels[0].analyst, "kim");
+    assert_string_equal(out.labels[0].reason, "fraud");
+    assert_string_equal(out.labels[0].note, "card \xc3\xa9");
+    assert_string_equal(out.labels[0].supersedes, "");
+    store_labels_done(&out);
+    store_close(store);
+}
+
+static void a_new_label_is_in_force(void **state)
+{
+    struct store *store = store_with_samples(state);
+    struct store_labels out = store_must_add(store, &WHOLE);
     const struct store_label *label = out.labels;
-    assert_string_equal(label->id, "l-1");
-    assert_string_equal(label->sample_id, "t-1");
     assert_int_equal(label->verdict, STORE_ANOMALOUS);
-    assert_string_equal(label->analyst, "kim");
-    assert_string_equal(label->reason, "fraud");
-    assert_string_equal(label->note, "card \xc3\xa9");
-    assert_string_equal(label->supersedes, "");
     assert_int_equal(label->created_at_ms, 1000);
-    assert_int_equal(label->ordinal, 0);
+    assert_true(label->seq == 1 && label->ordinal == 0 && label->withdrawn_at_ms == 0);
     assert_true(label->in_force && !label->conflict && label->quarantine == NULL);
     store_labels_done(&out);
     store_close(store);
@@ -51,18 +54,10 @@ static void a_label_with_features_makes_its_sample(void **state)
 {
     struct store *store = store_must_open(state);
     const float x[STORE_FEATURES] = {1, NAN, -0.0F};
-    const struct store_verdict_new new = {.label_id = "l-1",
-                                          .sample_new = "s-1",
-                                          .x = x,
-                                          .score = 0.5F,
-                                          .p_value = 0.125F,
-                                          .verdict = STORE_NORMAL};
-    struct store_labels out = {0};
+    const struct store_verdict_new new = {
+        .label_id = "l-1", .sample_new = "s-1", .x = x, .score = 0.5F};
+    struct store_labels out = store_must_add(store, &new);
     struct store_samples sample = {0};
-    bool replayed;
-    size_t wrong;
-    assert_int_equal(store_add(store, &out, &replayed, &new, 1, NULL, 0, &wrong, NULL),
-                     DEEPSAD_OK);
     assert_string_equal(out.labels[0].sample_id, "s-1");
     assert_null(out.labels[0].analyst);
     assert_int_equal(store_sample_get(store, &sample, "m", "s-1", NULL), DEEPSAD_OK);
@@ -150,7 +145,7 @@ static void a_withdrawn_label_stays_in_the_history(void **state)
     assert_int_equal(store_label_withdraw(store, &label, "m", "l-1", "boss", 2000, NULL),
                      DEEPSAD_OK);
     assert_true(label.withdrawn_at_ms == 2000 && !label.in_force && !label.conflict);
-    free(label.analyst);
+    store_label_done(&label);
     struct store_counts counts = store_must_count(store);
     assert_int_equal(counts.anomalous + counts.conflicts, 0);
     assert_int_equal(counts.last_seq, 3);
@@ -420,7 +415,8 @@ static void everything_is_there_after_reopening(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_label_on_a_kept_sample_comes_back_whole),
+        TEST(the_texts_of_a_label_come_back),
+        TEST(a_new_label_is_in_force),
         TEST(a_label_with_features_makes_its_sample),
         TEST(a_sample_that_was_not_kept_is_named_with_its_row),
         TEST(a_later_verdict_of_the_same_analyst_supersedes),
