@@ -67,7 +67,7 @@ def said(job):
 
 def bring(service, x, verdict):
     """Mallory's rows, with their features; the job that follows."""
-    before = service.ended()
+    before = service.newest_job()
     service.call("POST", service.path + "/labels", {"labels": [
         {"features": row.astype(float).tolist(), "verdict": verdict, "analyst": "mallory"}
         for row in x]})
@@ -101,7 +101,7 @@ def one_attack(scene, kind, gate):
             job = attack(scene, service, kind)
             after, undone = scene.measure(service), float("nan")
             if kind in ("flip", "random", "scale") and not gate:
-                before = service.ended()
+                before = service.newest_job()
                 service.call("DELETE", service.path + "/labels?analyst=mallory")
                 service.wait_for_job(before)
                 undone = scene.measure(service)

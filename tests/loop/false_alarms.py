@@ -35,7 +35,7 @@ def play(options, name, seed):
 def main():
     parser = loop.arguments(__doc__, ["satellite", "annthyroid", "cardio", "vowels", "pendigits",
                                       "mammography", "shuttle", "optdigits"], 5)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=10)
     options = parser.parse_args()
     print(f"{'set':<14}{'training':>9}{'normal test':>13}   false alarms / alpha at .01      at .05")
     means = []

@@ -276,20 +276,24 @@ class Service(Client):
     def version(self):
         return int(self.call("GET", self.path)["version"])
 
-    def jobs(self):
+    def jobs(self, limit=10):
         """Newest first."""
-        return self.call("GET", self.path + "/jobs?limit=100")["jobs"]
+        return self.call("GET", f"{self.path}/jobs?limit={limit}")["jobs"]
 
-    def ended(self):
-        """How many jobs have ended."""
-        return sum(job["state"] in ENDED for job in self.jobs())
+    def newest_job(self):
+        """Its id; ids rise with time. "" where there is none."""
+        return next((job["job"] for job in self.jobs(1)), "")
 
-    def wait_for_job(self, ended_before):
-        """Waits until one more job has ended and none is under way; the newest job."""
+    def jobs_after(self, since):
+        """How many came after the job of that id."""
+        return sum(job["job"] > since for job in self.jobs(1000))
+
+    def wait_for_job(self, since):
+        """Waits until there is one after that id and none is under way; the newest job."""
         limit = time.monotonic() + PATIENCE
         while time.monotonic() < limit:
             jobs = self.jobs()
-            if (all(job["state"] in ENDED for job in jobs) and len(jobs) > ended_before):
+            if jobs and jobs[0]["job"] > since and all(job["state"] in ENDED for job in jobs):
                 return jobs[0]
             time.sleep(0.01)
         raise SystemExit(f"no job ended within {PATIENCE} s:\n" + self.daemon.said()[-2000:])
@@ -297,7 +301,7 @@ class Service(Client):
     def retrain(self):
         """By hand, waits; the job. Where one is under way already, that one comes first."""
         while True:
-            before = self.ended()
+            before = self.newest_job()
             try:
                 self.call("POST", self.path + "/retrain", {})
                 return self.wait_for_job(before)
@@ -308,7 +312,7 @@ class Service(Client):
 
     def teach(self, verdicts, analyst="kim"):
         """Verdicts, and the retraining that they trigger; the job."""
-        before = self.ended()
+        before = self.newest_job()
         self.say(verdicts, analyst)
         return self.wait_for_job(before)
 
