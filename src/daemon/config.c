@@ -12,7 +12,7 @@
 static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const formats[] = {"auto", "text", "json", "journal", NULL};
 
-/* In the order of enum learner_priority. */
+/* In the order of enum quiet_priority. */
 static const char *const priorities[] = {"idle", "nice", "normal", NULL};
 
 #define KIB 1024.0

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/uuid.h"
+#include "learn/quiet.h"
 #include "learn/record.h"
 #include "learn/watch.h"
 #include "model/live.h"
@@ -214,27 +215,56 @@ static void end_badly(struct learner *learner, struct record *record, int status
 }
 
 static struct round_options options_of(struct learner *learner,
-                                       const struct record *record, double deadline)
+                                       const struct record *record,
+                                       const struct catalog_entry *entry)
 {
     lock(learner);
     size_t threads = learner->options.threads;
     unlock(learner);
     return (struct round_options){
-        .registry = learner->options.registry,
+        .entry = entry,
         .store = learner->options.store,
         .directory = learner->directory,
-        .model = record->job.model,
         .job = record->job.id,
         .by_hand = strcmp(record->trigger, "hand") == 0,
         .train = {.threads = threads,
-                  .priority = learner->options.priority,
-                  .deadline = record->started + deadline,
+                  .deadline = record->started + entry->policy.retraining.deadline,
                   .cancelled = &learner->cancelled,
                   .progress = on_progress,
                   .closure = learner},
         .phase = on_phase,
         .closure = learner,
     };
+}
+
+/* A round on its way through a quiet thread. */
+struct quiet_round {
+    struct round_options options;
+    struct round_result result;
+    int status;
+    struct deepsad_error error;
+};
+
+static void run_quietly(void *closure)
+{
+    struct quiet_round *round = closure;
+    round->status = round_run(&round->result, &round->options, &round->error);
+}
+
+static int run_round(struct learner *learner, struct round_result *result,
+                     const struct record *record, const struct catalog_entry *entry,
+                     struct deepsad_error *error)
+{
+    struct quiet_round round = {.options = options_of(learner, record, entry)};
+    int status = quiet_run(learner->options.priority, run_quietly, &round, error);
+    if (status == DEEPSAD_OK && round.status != DEEPSAD_OK) {
+        status = error_set(error, (enum deepsad_status)round.status, "%s",
+                           round.error.message);
+    }
+    if (status == DEEPSAD_OK) {
+        *result = round.result;
+    }
+    return status;
 }
 
 /* The journal as far as it goes now; what a job that does not run through has seen. */
@@ -246,17 +276,16 @@ static int64_t journal_end(struct learner *learner, const char *model)
                : 0;
 }
 
-/* What every job starts with: deadline and parent of the catalog's entry as it is now. */
-static void run_job(struct learner *learner, struct record *record, double deadline,
-                    unsigned parent)
+static void run_job(struct learner *learner, struct record *record,
+                    const struct catalog_entry *entry)
 {
+    unsigned parent = entry->version_count > 0 ? entry->versions[0].number : 0;
     struct deepsad_error fault = {0};
     struct round_result result = {.journal_seq = 0};
     int64_t seen = journal_end(learner, record->job.model);
     int status = record_put(record, learner->options.store, "running", &fault);
     if (status == DEEPSAD_OK) {
-        struct round_options options = options_of(learner, record, deadline);
-        status = round_run(&result, &options, &fault);
+        status = run_round(learner, &result, record, entry, &fault);
     }
     if (status == DEEPSAD_OK && result.version != 0) {
         swap(learner, record->job.model);
@@ -358,9 +387,8 @@ static void look(struct learner *learner, bool poll, double *at)
         const struct catalog_entry *entry = &catalog->entries[i];
         struct record record;
         if (find_trigger(learner, entry, poll, &record, at)) {
-            unsigned parent = entry->version_count > 0 ? entry->versions[0].number : 0;
             mark_running(learner, &record);
-            run_job(learner, &record, entry->policy.retraining.deadline, parent);
+            run_job(learner, &record, entry);
             *at = 0; /* the catalog has changed: look again at once */
         }
     }

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "learn/quiet.h"
 #include "model/registry.h"
 #include "store/store.h"
 
@@ -40,12 +41,10 @@ struct learner_options {
     struct store *store;
     double debounce; /* seconds without a new label before a job starts */
     size_t threads;  /* of a training; 0 = one per core */
-    int priority;    /* enum learner_priority */
+    int priority;    /* enum quiet_priority */
     void (*observe)(void *closure, const struct learner_event *event);
     void *closure;
 };
-
-enum learner_priority { LEARNER_IDLE, LEARNER_NICE, LEARNER_NORMAL };
 
 /* `directory`: of the models. */
 int learner_start(struct learner **out, const struct learner_options *options,

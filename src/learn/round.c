@@ -17,7 +17,6 @@ enum { ROUND_ROWS_MIN = 100 };
 
 struct round {
     const struct round_options *options;
-    const struct catalog *catalog;
     const struct catalog_entry *entry;
     const struct catalog_version *champion;
     struct gate_limits limits;
@@ -41,7 +40,6 @@ static void done(struct round *round)
     collected_done(&round->collected);
     deepsad_recipe_free(round->recipe);
     publish_place_done(&round->place);
-    registry_release(round->options->registry, round->catalog);
 }
 
 static void enter(const struct round *round, const char *phase)
@@ -74,11 +72,10 @@ static void note(struct round *round, const char *key, json_t *value)
 static int find_champion(struct round *round, struct deepsad_error *error)
 {
     const struct round_options *options = round->options;
-    round->catalog = registry_acquire(options->registry);
-    round->entry = catalog_find(round->catalog, options->model);
-    if (round->entry == NULL || round->entry->version_count == 0) {
+    round->entry = options->entry;
+    if (round->entry->version_count == 0) {
         return error_set(error, DEEPSAD_NOT_FOUND, "model %s has no version that loads",
-                         options->model);
+                         round->entry->name);
     }
     round->champion = &round->entry->versions[0];
     const struct policy *policy = &round->entry->policy;
@@ -143,8 +140,8 @@ static int quarantine(struct round *round, const bool *held, const char *reason,
     }
     int status = DEEPSAD_OK;
     if (count > 0) {
-        status = store_quarantine(round->options->store, round->options->model, ids,
-                                  count, round->options->job, reason, error);
+        status = store_quarantine(round->options->store, round->entry->name, ids, count,
+                                  round->options->job, reason, error);
     }
     free(ids);
     round->result.quarantined += status == DEEPSAD_OK ? count : 0;
@@ -222,13 +219,13 @@ static int collect_all(struct round *round, struct deepsad_error *error)
     const struct policy *policy = &round->entry->policy;
     struct store_counts counts = {0};
     struct training_set champion = {0};
-    int status = store_counts(options->store, &counts, options->model, error);
+    int status = store_counts(options->store, &counts, round->entry->name, error);
     round->result.journal_seq = counts.last_seq;
     if (status == DEEPSAD_OK) {
         status = read_champion(&champion, round, error);
     }
     if (status == DEEPSAD_OK) {
-        status = collect(&round->collected, &champion, options->store, options->model,
+        status = collect(&round->collected, &champion, options->store, round->entry->name,
                          policy, error);
     }
     if (status == DEEPSAD_OK) {
@@ -340,8 +337,8 @@ static int train(struct round *round, struct deepsad_model **out,
                  const struct training_set *set, struct deepsad_error *error)
 {
     double start = clock_monotonic();
-    int status = train_quietly(out, set, round->recipe, &round->how,
-                               &round->options->train, error);
+    int status =
+        train_within(out, set, round->recipe, &round->how, &round->options->train, error);
     note(round, out == &round->control ? "control_seconds" : "challenger_seconds",
          json_real(clock_monotonic() - start));
     return status;

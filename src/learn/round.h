@@ -9,7 +9,8 @@
  *     stopped: the new labels go to quarantine, the challenger is kept as a version that
  *     is not live, and the champion's p-values are made anew if its rows have moved
  *
- * Nothing here is shared with other threads but the registry and the store.
+ * Nothing here is shared with other threads but the store: a round may run at the lowest
+ * priority (learn/quiet.h).
  */
 #ifndef LEARN_ROUND_H
 #define LEARN_ROUND_H
@@ -20,16 +21,15 @@
 
 #include "base/error.h"
 #include "learn/train.h"
-#include "model/registry.h"
+#include "model/catalog_entry.h"
 #include "store/store.h"
 
 struct round_options {
-    struct registry *registry;
+    const struct catalog_entry *entry; /* the model as it is served */
     struct store *store;
     const char *directory; /* of the models */
-    const char *model;
-    const char *job; /* its id */
-    bool by_hand;    /* trains even where nothing has changed */
+    const char *job;       /* its id */
+    bool by_hand;          /* trains even where nothing has changed */
     struct train_options train;
     void (*phase)(void *closure, const char *phase); /* "collect", "gate", "publish" */
     void *closure;
