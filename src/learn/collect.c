@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "learn/known.h"
 #include "learn/shadow.h"
 #include "model/fold.h"
 
@@ -51,11 +52,6 @@ static int by_seq(const void *a, const void *b)
     return (one > other) - (one < other); /* in_force is in the journal's order */
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* numbers (labels): of each label's analyst, equal for equal names. */
 static size_t number_analysts(size_t *numbers, size_t *order,
                               const struct store_labels *labels)
@@ -75,42 +71,6 @@ static size_t number_analysts(size_t *numbers, size_t *order,
     return analysts;
 }
 
-/* Whether the label came with the first data set. */
-static bool is_first(const struct training_set *set, size_t label)
-{
-    return set->ids[label] == NULL || set->ids[label][0] == '\0';
-}
-
-/* Ids of the labels that the champion learnt from, sorted; those that came with its first
- * data set have none. */
-struct known {
-    size_t count;
-    const char **ids;
-};
-
-static int list_known(struct known *out, const struct training_set *champion,
-                      struct deepsad_error *error)
-{
-    struct known known = {.ids = calloc(champion->labels + 1, sizeof *known.ids)};
-    if (known.ids == NULL) {
-        return error_no_memory(error, "labels");
-    }
-    for (size_t i = 0; i < champion->labels; i++) {
-        if (!is_first(champion, i)) {
-            known.ids[known.count++] = champion->ids[i];
-        }
-    }
-    qsort(known.ids, known.count, sizeof *known.ids, by_text);
-    *out = known;
-    return DEEPSAD_OK;
-}
-
-static bool is_known(const struct known *known, const char *id)
-{
-    return known->count > 0 &&
-           bsearch(&id, known->ids, known->count, sizeof *known->ids, by_text) != NULL;
-}
-
 static bool trainable(const struct store_label *label)
 {
     return label->verdict != STORE_UNSURE && !label->conflict &&
@@ -125,11 +85,11 @@ static size_t choose(const size_t *order, size_t first, size_t end,
     size_t chosen = SIZE_MAX;
     for (size_t i = first; i < end; i++) {
         const struct store_label *label = &labels[order[i]];
-        if (trainable(label) && (chosen == SIZE_MAX || is_known(known, label->id))) {
+        if (trainable(label) && known_find(known, label) != SIZE_MAX) {
+            return order[i];
+        }
+        if (trainable(label) && chosen == SIZE_MAX) {
             chosen = order[i];
-            if (is_known(known, label->id)) {
-                break;
-            }
         }
     }
     return chosen;
@@ -169,8 +129,9 @@ static void sort_labels(struct collected *collected, const struct known *known,
         struct collected_label label = {
             .at = chosen,
             .analyst = analysts[chosen],
-            .confirmed = has_second(order, first, end, labels->labels, chosen)};
-        if (is_known(known, labels->labels[chosen].id)) {
+            .confirmed = has_second(order, first, end, labels->labels, chosen),
+            .known = known_find(known, &labels->labels[chosen])};
+        if (label.known != SIZE_MAX) {
             collected->old[collected->old_count++] = label;
         } else {
             collected->fresh[collected->new_count++] = label;
@@ -192,12 +153,12 @@ static int divide(struct collected *collected, struct deepsad_error *error)
     int status = order == NULL || analysts == NULL || collected->old == NULL ||
                          collected->fresh == NULL
                      ? error_no_memory(error, "labels")
-                     : list_known(&known, &collected->champion, error);
+                     : known_list(&known, &collected->champion, error);
     if (status == DEEPSAD_OK) {
         collected->analysts = number_analysts(analysts, order, &collected->in_force);
         sort_labels(collected, &known, order, analysts);
     }
-    free(known.ids);
+    known_done(&known);
     free(order);
     free(analysts);
     return status;
@@ -345,7 +306,7 @@ static int add_first_labels(struct training_set *set, uint32_t of[static 2],
     size_t first = champion->base + champion->traffic;
     int status = DEEPSAD_OK;
     for (size_t i = 0; i < champion->labels && status == DEEPSAD_OK; i++) {
-        if (is_first(champion, i)) {
+        if (known_is_first(champion, i)) {
             status = add_label(set, champion->x + (first + i) * champion->features,
                                champion->y[i], champion->ordinal[i], "", error);
             of[champion->y[i] < 0]++;
@@ -354,17 +315,20 @@ static int add_first_labels(struct training_set *set, uint32_t of[static 2],
     return status;
 }
 
-static int add_labels(struct training_set *set, const struct store_labels *in_force,
+static int add_labels(struct training_set *set, const struct collected *collected,
                       const struct collected_label *list, size_t count,
                       const uint32_t first[static 2], struct deepsad_error *error)
 {
+    const struct store_labels *labels = &collected->in_force;
     int status = DEEPSAD_OK;
     for (size_t i = 0; i < count && status == DEEPSAD_OK; i++) {
-        const struct store_label *label = &in_force->labels[list[i].at];
+        const struct store_label *label = &labels->labels[list[i].at];
         bool anomalous = label->verdict == STORE_ANOMALOUS;
-        status = add_label(set, in_force->x + list[i].at * in_force->features,
-                           (signed char)(anomalous ? -1 : 1),
-                           first[anomalous] + label->ordinal, label->id, error);
+        uint32_t ordinal = list[i].known != SIZE_MAX
+                               ? collected->champion.ordinal[list[i].known]
+                               : first[anomalous] + label->ordinal;
+        status = add_label(set, labels->x + list[i].at * labels->features,
+                           (signed char)(anomalous ? -1 : 1), ordinal, label->id, error);
     }
     return status;
 }
@@ -400,12 +364,11 @@ static int fill(struct training_set *set, const struct collected *collected, siz
     add_traffic(set, &collected->traffic, shadow);
     int status = add_first_labels(set, first, champion, error);
     if (status == DEEPSAD_OK) {
-        status = add_labels(set, &collected->in_force, collected->old,
-                            collected->old_count, first, error);
+        status = add_labels(set, collected, collected->old, collected->old_count, first,
+                            error);
     }
     if (status == DEEPSAD_OK) {
-        status =
-            add_labels(set, &collected->in_force, collected->fresh, fresh, first, error);
+        status = add_labels(set, collected, collected->fresh, fresh, first, error);
     }
     add_aside(set, list, left, champion);
     return status;

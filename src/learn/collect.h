@@ -4,8 +4,9 @@
  * force sorted into those the champion learnt from ("old") and those it did not ("new"),
  * and kept traffic. And the training sets made of them.
  *
- * A sample counts once, whoever judged it. Unsure verdicts, samples in conflict and
- * labels in quarantine are left out of both lists.
+ * A verdict that its analyst gave again is the old label under a new id. A sample counts
+ * once, whoever judged it. Unsure verdicts, samples in conflict and labels in quarantine
+ * are left out of both lists.
  */
 #ifndef LEARN_COLLECT_H
 #define LEARN_COLLECT_H
@@ -23,6 +24,7 @@ struct collected_label {
     size_t at;      /* in `in_force` */
     size_t analyst; /* index of who gave it, below `analysts` */
     bool confirmed; /* another analyst's label in force agrees */
+    size_t known;   /* of an old one: its place among the champion's labels */
 };
 
 struct collected {

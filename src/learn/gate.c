@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "model/order.h"
-#include "nn/metrics.h"
 
 /* A challenger whose scores spread over less than this share of the champion's range says
  * the same of all rows. */
 static const double spread_min = 0.05;
+
+/* So many standard errors are no chance. */
+static const double errors_wide = 2;
 
 const char *const gate_verdict_names[] = {[GATE_PASSED] = "passed",
                                           [GATE_NOT_FINITE] = "not finite",
@@ -141,35 +143,77 @@ static int measure_spread(double *spread, const struct gate_side *champion,
     return status;
 }
 
-/* Ranks fall where scores rise: 1 - rank is a score. */
-static int measure_auc(double *auc, const float *ranks, const struct gate_rows *rows,
-                       struct deepsad_error *error)
+/* Old labels by class, and the two models' views of them. */
+struct paired {
+    const struct gate_rows *rows;
+    const float *ranks[2]; /* champion, challenger */
+};
+
+/* The share of the other class that label i is on the right side of, ties one half: its
+ * part in the AUC. */
+static double placement(const struct paired *paired, size_t model, size_t i)
 {
-    float *scores = malloc((rows->labels + 1) * sizeof *scores);
-    unsigned char *anomalous = malloc(rows->labels + 1);
-    int status = scores == NULL || anomalous == NULL ? error_no_memory(error, "the gate")
-                                                     : DEEPSAD_OK;
-    for (size_t i = 0; i < rows->labels && status == DEEPSAD_OK; i++) {
-        scores[i] = 1 - ranks[i];
-        anomalous[i] = rows->y[i] < 0;
+    const float *ranks = paired->ranks[model];
+    const signed char *y = paired->rows->y;
+    double right = 0;
+    size_t others = 0;
+    for (size_t j = 0; j < paired->rows->labels; j++) {
+        if (y[j] != y[i]) {
+            float anomaly = y[i] < 0 ? ranks[i] : ranks[j];
+            float normal = y[i] < 0 ? ranks[j] : ranks[i];
+            right += anomaly < normal ? 1 : anomaly > normal ? 0 : 0.5;
+            others++;
+        }
     }
-    if (status == DEEPSAD_OK) {
-        status = metrics_auc_roc(auc, scores, anomalous, rows->labels, error);
-    }
-    free(scores);
-    free(anomalous);
-    return status;
+    return right / (double)others;
 }
 
-static int measure_labels(struct gate_measures *measures,
-                          const struct gate_side *champion,
-                          const struct gate_side *challenger,
-                          const struct gate_rows *rows, struct deepsad_error *error)
+/* Of one class: the mean placement in each model, and the variance of the difference. */
+struct placements {
+    double mean[2], variance;
+    size_t count;
+};
+
+static struct placements place_class(const struct paired *paired, signed char y)
 {
-    int status = measure_auc(&measures->champion_auc, champion->ranks, rows, error);
-    return status != DEEPSAD_OK
-               ? status
-               : measure_auc(&measures->challenger_auc, challenger->ranks, rows, error);
+    struct placements out = {.count = 0};
+    double mean = 0, squares = 0; /* of the difference: Welford's */
+    for (size_t i = 0; i < paired->rows->labels; i++) {
+        if ((paired->rows->y[i] < 0) != (y < 0)) {
+            continue;
+        }
+        double before = placement(paired, 0, i), after = placement(paired, 1, i);
+        out.count++;
+        out.mean[0] += (before - out.mean[0]) / (double)out.count;
+        out.mean[1] += (after - out.mean[1]) / (double)out.count;
+        double delta = after - before - mean;
+        mean += delta / (double)out.count;
+        squares += delta * (after - before - mean);
+    }
+    out.variance = out.count > 1 ? squares / (double)(out.count - 1) : 0;
+    return out;
+}
+
+static void measure_labels(struct gate_measures *measures,
+                           const struct gate_side *champion,
+                           const struct gate_side *challenger,
+                           const struct gate_rows *rows)
+{
+    struct paired paired = {rows, {champion->ranks, challenger->ranks}};
+    struct placements anomalies = place_class(&paired, -1);
+    struct placements normals = place_class(&paired, 1);
+    measures->champion_auc = anomalies.mean[0];
+    measures->challenger_auc = anomalies.mean[1];
+    measures->auc_error = sqrt(anomalies.variance / (double)anomalies.count +
+                               normals.variance / (double)normals.count);
+}
+
+/* Worse by more than is allowed, and by more than chance. */
+static bool is_worse(const struct gate_measures *measures,
+                     const struct gate_limits *limits)
+{
+    double loss = measures->champion_auc - measures->challenger_auc;
+    return loss > limits->auc_loss && loss > errors_wide * measures->auc_error;
 }
 
 static enum gate_verdict_kind judge(const struct gate_measures *measures,
@@ -178,8 +222,7 @@ static enum gate_verdict_kind judge(const struct gate_measures *measures,
     if (measures->spread < spread_min) {
         return GATE_COLLAPSED;
     }
-    if (measures->labels_compared &&
-        measures->challenger_auc - measures->champion_auc < -limits->auc_loss) {
+    if (measures->labels_compared && is_worse(measures, limits)) {
         return GATE_WORSE;
     }
     return measures->rank_correlation < limits->rank_correlation ? GATE_MOVED
@@ -192,6 +235,7 @@ int gate_compare(struct gate_measures *out, const struct gate_side *champion,
 {
     struct gate_measures measures = {.champion_auc = (double)NAN,
                                      .challenger_auc = (double)NAN,
+                                     .auc_error = (double)NAN,
                                      .rank_correlation = (double)NAN,
                                      .spread = (double)NAN};
     for (size_t i = 0; i < rows->labels; i++) {
@@ -210,7 +254,7 @@ int gate_compare(struct gate_measures *out, const struct gate_side *champion,
     int status =
         measure_spread(&measures.spread, champion, challenger, rows->rows, error);
     if (status == DEEPSAD_OK && measures.labels_compared) {
-        status = measure_labels(&measures, champion, challenger, rows, error);
+        measure_labels(&measures, champion, challenger, rows);
     }
     if (status == DEEPSAD_OK && enough) {
         status = gate_rank_correlation(&measures.rank_correlation, champion->scores,

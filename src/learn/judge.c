@@ -67,15 +67,15 @@ static json_t *number(double value)
 json_t *judge_describe(const struct gate_measures *measures)
 {
     double delta = measures->challenger_auc - measures->champion_auc;
-    return json_pack("{s:s, s:{s:I, s:I}, s:b, s:o, s:o, s:o, s:o, s:o}", "verdict",
-                     gate_verdict_names[measures->verdict], "old_labels", "normal",
-                     (json_int_t)measures->old_normals, "anomalous",
-                     (json_int_t)measures->old_anomalies, "labels_compared",
-                     measures->labels_compared, "champion_auc",
-                     number(measures->champion_auc), "challenger_auc",
-                     number(measures->challenger_auc), "auc_difference", number(delta),
-                     "rank_correlation", number(measures->rank_correlation), "spread",
-                     number(measures->spread));
+    return json_pack(
+        "{s:s, s:{s:I, s:I}, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "verdict",
+        gate_verdict_names[measures->verdict], "old_labels", "normal",
+        (json_int_t)measures->old_normals, "anomalous",
+        (json_int_t)measures->old_anomalies, "labels_compared", measures->labels_compared,
+        "champion_auc", number(measures->champion_auc), "challenger_auc",
+        number(measures->challenger_auc), "auc_difference", number(delta), "auc_error",
+        number(measures->auc_error), "rank_correlation",
+        number(measures->rank_correlation), "spread", number(measures->spread));
 }
 
 /* ---- Second looks ------------------------------------------------------------------ */

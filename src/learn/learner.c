@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/uuid.h"
+#include "learn/prune.h"
 #include "learn/quiet.h"
 #include "learn/record.h"
 #include "learn/watch.h"
@@ -166,13 +167,52 @@ static void log_fault(const char *message, const char *model,
               LOG_TEXT("reason", error->message));
 }
 
+/* The next catalog, on its way through a quiet thread. */
+struct quiet_catalog {
+    struct registry *registry;
+    struct catalog *next;
+    const struct catalog *base;
+    int status;
+};
+
+static void prepare_quietly(void *closure)
+{
+    struct quiet_catalog *catalog = closure;
+    catalog->status =
+        registry_prepare(catalog->registry, &catalog->next, &catalog->base, NULL);
+}
+
 /* The version is on disk: the next request is to see it. */
 static void swap(struct learner *learner, const char *model)
 {
+    struct quiet_catalog catalog = {.registry = learner->options.registry,
+                                    .status = DEEPSAD_IO};
     struct deepsad_error error = {0};
+    quiet_run(learner->options.priority, prepare_quietly, &catalog, NULL);
+    if (catalog.status == DEEPSAD_OK &&
+        registry_commit(learner->options.registry, catalog.next, catalog.base)) {
+        return;
+    }
     if (registry_reload(learner->options.registry, NULL, &error) != DEEPSAD_OK) {
         log_fault("the new version is written but not live; send SIGHUP", model, &error);
     }
+}
+
+/* Makes room on the disk. */
+static void prune(struct learner *learner, const char *model)
+{
+    char *directory;
+    const struct catalog *catalog = registry_acquire(learner->options.registry);
+    const struct catalog_entry *entry = catalog_find(catalog, model);
+    if (entry != NULL && asprintf(&directory, "%s/%s", learner->directory, model) >= 0) {
+        size_t gone = prune_versions(entry, directory, learner->options.store);
+        if (gone > 0) {
+            log_event(LOG_LEVEL_INFO, "old versions removed (retraining.versions)",
+                      LOG_TEXT("model", model), LOG_INTEGER("versions", gone));
+        }
+        free(directory);
+    }
+    registry_release(learner->options.registry, catalog);
 }
 
 static void end_well(struct learner *learner, struct record *record,
@@ -305,6 +345,7 @@ static void run_job(struct learner *learner, struct record *record,
     unlock(learner);
     if (status == DEEPSAD_OK) {
         end_well(learner, record, &result, parent);
+        prune(learner, record->job.model);
     } else {
         end_badly(learner, record, status, &fault);
     }

@@ -185,7 +185,8 @@ static bool wants_look(const struct making *making, const struct store_label *la
     if (reason == REVIEW_WHY_CONFLICT) {
         return label->conflict;
     }
-    return label->quarantine == NULL && !label->conflict && disagrees(looks, label->id);
+    return label->quarantine == NULL && !label->conflict &&
+           label->supersedes[0] == '\0' && disagrees(looks, label->id);
 }
 
 static void add_look(struct making *making, const struct store_label *label,

@@ -73,6 +73,14 @@ static const struct setting settings[] = {
      .max = 1e7,
      .fallback = "10000",
      .help = "Unlabeled rows that a retraining takes, at most."},
+    {.key = "retraining.versions",
+     .type = SETTING_COUNT,
+     .offset = AT(retraining.versions),
+     .max = 1e6,
+     .fallback = "100",
+     .help =
+         "Once there are more versions, the oldest that retraining made and that are "
+         "not live are removed; those that deepsad train made never are. 0 keeps all."},
     {.key = "retraining.deadline",
      .type = SETTING_DURATION,
      .offset = AT(retraining.deadline),

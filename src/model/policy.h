@@ -29,6 +29,7 @@ struct policy {
                               fewer than min_labels, or to new traffic; 0 = none */
         double traffic;    /* share of the unlabeled rows that may be kept traffic */
         size_t rows;       /* unlabeled rows, at most */
+        size_t versions;   /* of those that retraining made, so many are kept; 0 = all */
         double deadline;   /* seconds that a job may take */
     } retraining;
     struct {

@@ -104,6 +104,42 @@ int registry_reload(struct registry *registry, const struct registry_options *op
     return status;
 }
 
+int registry_prepare(struct registry *registry, struct catalog **next,
+                     const struct catalog **base, struct deepsad_error *error)
+{
+    const struct catalog *current = registry_acquire(registry);
+    lock(&registry->reloading);
+    char *directory = strdup(registry->directory);
+    size_t versions_loaded = registry->versions_loaded;
+    unlock(&registry->reloading);
+    int status = directory == NULL
+                     ? error_no_memory(error, "a path")
+                     : catalog_build(next, directory, versions_loaded, current, error);
+    free(directory);
+    if (status != DEEPSAD_OK) {
+        registry_release(registry, current);
+        return status;
+    }
+    *base = current;
+    return DEEPSAD_OK;
+}
+
+bool registry_commit(struct registry *registry, struct catalog *next,
+                     const struct catalog *base)
+{
+    lock(&registry->reloading);
+    bool first = registry->current == base; /* nobody else changes it meanwhile */
+    if (first) {
+        swap(registry, next);
+    }
+    unlock(&registry->reloading);
+    if (!first) {
+        catalog_unref(next);
+    }
+    registry_release(registry, base);
+    return first;
+}
+
 const struct catalog *registry_acquire(struct registry *registry)
 {
     lock(&registry->mutex);

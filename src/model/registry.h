@@ -8,6 +8,7 @@
 #ifndef MODEL_REGISTRY_H
 #define MODEL_REGISTRY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -34,6 +35,15 @@ void registry_close(struct registry *registry);
  * before. */
 int registry_reload(struct registry *registry, const struct registry_options *options,
                     struct deepsad_error *error);
+
+/* A reload in two steps, for who may build a catalog only at a low priority, at which the
+ * registry's lock must not be taken for long: the next catalog built from `base`, the
+ * current one, which is released by ... */
+int registry_prepare(struct registry *registry, struct catalog **next,
+                     const struct catalog **base, struct deepsad_error *error);
+/* ... the swap. Takes over both. False: another reload was first, nothing is changed. */
+bool registry_commit(struct registry *registry, struct catalog *next,
+                     const struct catalog *base);
 
 /* lock, ref, unlock. Never NULL. */
 const struct catalog *registry_acquire(struct registry *registry);

@@ -420,6 +420,27 @@ int deepsad_model_save_version(const struct deepsad_model *model, const char *di
     return version_save(model, directory, false, version, error);
 }
 
+/* Its directory is renamed first, to a name that is cleaned up if we are killed. */
+int version_remove(const char *directory, unsigned number, struct deepsad_error *error)
+{
+    char *pattern = join(directory, STAGING_NAME), *version = NULL;
+    char *away = pattern == NULL ? NULL : file_make_temporary_directory(pattern);
+    int status = DEEPSAD_OK;
+    if (away == NULL || asprintf(&version, "%s/%u", directory, number) < 0) {
+        status =
+            error_system(error, errno, "%s: cannot remove version %u", directory, number);
+    } else if (rename(version, away) != 0) {
+        status = error_system(error, errno, "%s: cannot remove", version);
+    }
+    if (away != NULL) {
+        remove_directory(away);
+    }
+    free(version);
+    free(away);
+    free(pattern);
+    return status;
+}
+
 /* ---- What killed writers left ---- */
 
 /* PID of ".PID-N", else 0. */

@@ -33,6 +33,9 @@ int version_list(unsigned **out, size_t *count, const char *directory,
 int version_save(const struct deepsad_model *model, const char *directory,
                  bool challenger, unsigned *version, struct deepsad_error *error);
 
+/* The version is gone at once or not at all; DEEPSAD_NOT_FOUND where it is not there. */
+int version_remove(const char *directory, unsigned number, struct deepsad_error *error);
+
 /* Removes what writers left in MODELS/NAME that were killed: temporary names of processes
  * that are not there any more, a minute after the last change (a process may be another
  * container's), all of them after an hour. version_save does it too. */

@@ -146,10 +146,24 @@ static void a_challenger_that_loses_old_labels_is_stopped(void **state)
     struct pair pair;
     (void)state;
     set_up(&pair);
-    pair.ranks[1][0] = 0.9F; /* one of ten anomalies is lost: AUC 0.9 */
+    for (size_t j = 0; j < 10; j += 2) { /* five of ten anomalies are lost */
+        pair.ranks[1][j] = 0.9F;
+    }
     struct gate_measures measures = compare(&pair);
     assert_int_equal(measures.verdict, GATE_WORSE);
+    assert_near(measures.challenger_auc, 0.5, 1e-9);
+}
+
+static void a_loss_within_chance_is_no_reason_to_stop(void **state)
+{
+    struct pair pair;
+    (void)state;
+    set_up(&pair);
+    pair.ranks[1][0] = 0.9F; /* one of ten: AUC 0.9, and 0.1 is one standard error */
+    struct gate_measures measures = compare(&pair);
+    assert_int_equal(measures.verdict, GATE_PASSED);
     assert_near(measures.challenger_auc, 0.9, 1e-9);
+    assert_near(measures.auc_error, 0.1, 1e-6);
 }
 
 static void a_better_challenger_passes(void **state)
@@ -231,6 +245,7 @@ int main(void)
         cmocka_unit_test(a_constant_has_no_rank_correlation),
         cmocka_unit_test(an_equal_challenger_passes),
         cmocka_unit_test(a_challenger_that_loses_old_labels_is_stopped),
+        cmocka_unit_test(a_loss_within_chance_is_no_reason_to_stop),
         cmocka_unit_test(a_better_challenger_passes),
         cmocka_unit_test(a_challenger_that_ranks_otherwise_has_moved),
         cmocka_unit_test(few_old_labels_compare_nothing),
