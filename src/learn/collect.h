@@ -48,14 +48,4 @@ void collected_done(struct collected *collected);
 /* Takes the new labels whose `held` (new_count) is true out of the list. */
 void collected_drop(struct collected *collected, const bool *held);
 
-/* The unlabeled rows, the labels that came with the first data set, the old labels and,
- * if `fresh`, the new ones. The set is complete in itself. */
-int collected_set(struct training_set *out, const struct collected *collected, bool fresh,
-                  const struct policy *policy, struct deepsad_error *error);
-
-/* *out: whether enough of the set's traffic is new to the champion for its p-values to be
- * made anew. */
-int collected_traffic_moved(bool *out, const struct collected *collected,
-                            const struct training_set *set, struct deepsad_error *error);
-
 #endif

@@ -12,7 +12,7 @@
 static const double spread_min = 0.05;
 
 /* So many standard errors are no chance. */
-static const double errors_wide = 2;
+static const double errors_wide = 2.5;
 
 const char *const gate_verdict_names[] = {[GATE_PASSED] = "passed",
                                           [GATE_NOT_FINITE] = "not finite",

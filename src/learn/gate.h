@@ -11,7 +11,7 @@
  * Once enough labels were accepted before this batch ("old" ones): for each the rank r =
  * share of unlabeled rows that score at least as high, out of fold, by the same member in
  * both models. The challenger's AUC of r on old labels must not fall: not by more than
- * auc_loss, where that is more than chance, that is two standard errors of the paired
+ * auc_loss, where that is more than chance, that is 2.5 standard errors of the paired
  * difference (DeLong et al., Biometrics 44, 1988). Without them one honest batch in seven
  * was stopped while the old labels held a handful of normals. And its scores of the
  * unlabeled rows must rank them as before (Spearman). New labels have no vote: they speak

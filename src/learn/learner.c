@@ -2,10 +2,7 @@
 #include "learn/learner.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <math.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,64 +10,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/uuid.h"
-#include "learn/prune.h"
-#include "learn/quiet.h"
-#include "learn/record.h"
-#include "learn/watch.h"
-#include "model/live.h"
-#include "model/model_file.h"
-#include "model/version.h"
+#include "learn/learner_job.h"
 
 /* Labels written by another process are noticed after so many seconds at the latest. */
 static const double poll_interval = 1;
 
-struct learner {
-    struct learner_options options; /* debounce and threads may be changed */
-    char *directory;
-    pthread_t thread;
-
-    /* Guards all below, and options.debounce, options.threads; a leaf: neither the store
-     * nor the registry is asked while it is held. */
-    pthread_mutex_t mutex;
-    pthread_cond_t changed; /* of the worker */
-    bool stopping;
-    size_t count, capacity;
-    struct watch *watches;
-    struct learner_progress progress; /* of the job that runs; job "" = none */
-    char running[STORE_MODEL_MAX + 1];
-
-    atomic_bool cancelled;  /* the job that runs is to end */
-    struct uuid_source ids; /* of the worker and of learner_retrain, under the mutex */
-    pthread_mutex_t activating; /* one live.yaml is written at a time; outside `mutex` */
-};
-
-static void lock(struct learner *learner)
-{
-    int failed = pthread_mutex_lock(&learner->mutex);
-    assert(failed == 0);
-    (void)failed;
-}
-
-static void unlock(struct learner *learner)
-{
-    int failed = pthread_mutex_unlock(&learner->mutex);
-    assert(failed == 0);
-    (void)failed;
-}
-
 /* ---- Watches ----------------------------------------------------------------------- */
-
-/* Under the mutex; valid until it is let go of. */
-static struct watch *find_watch(struct learner *learner, const char *model)
-{
-    for (size_t i = 0; i < learner->count; i++) {
-        if (strcmp(learner->watches[i].model, model) == 0) {
-            return &learner->watches[i];
-        }
-    }
-    return NULL;
-}
 
 static bool add_watch(struct learner *learner, const struct watch *watch)
 {
@@ -93,261 +38,19 @@ static void watch_models(struct learner *learner, const struct catalog *catalog)
 {
     for (size_t i = 0; i < catalog->count; i++) {
         const char *model = catalog->entries[i].name;
-        lock(learner);
-        bool known = find_watch(learner, model) != NULL;
-        unlock(learner);
+        learner_lock(learner);
+        bool known = learner_find_watch(learner, model) != NULL;
+        learner_unlock(learner);
         struct watch watch;
         if (known ||
             watch_load(&watch, learner->options.store, model, NULL) != DEEPSAD_OK) {
             continue;
         }
-        lock(learner);
-        if (find_watch(learner, model) == NULL) {
+        learner_lock(learner);
+        if (learner_find_watch(learner, model) == NULL) {
             add_watch(learner, &watch);
         }
-        unlock(learner);
-    }
-}
-
-/* ---- A job ------------------------------------------------------------------------- */
-
-static void on_phase(void *closure, const char *phase)
-{
-    struct learner *learner = closure;
-    lock(learner);
-    snprintf(learner->progress.phase, sizeof learner->progress.phase, "%s", phase);
-    learner->progress.loss = learner->progress.seconds_left = (double)NAN;
-    unlock(learner);
-}
-
-static void on_progress(void *closure, const struct deepsad_progress *progress)
-{
-    struct learner *learner = closure;
-    struct learner_progress *own = &learner->progress;
-    lock(learner);
-    snprintf(own->phase, sizeof own->phase, "%s", progress->phase);
-    own->member = progress->member;
-    own->members = progress->members;
-    own->step = progress->step;
-    own->steps = progress->steps;
-    own->epochs = progress->epochs;
-    own->loss = progress->loss;
-    own->fraction = progress->fraction;
-    own->seconds_left = progress->seconds_left;
-    unlock(learner);
-}
-
-static void tell(struct learner *learner, const struct learner_event *event)
-{
-    if (learner->options.observe != NULL) {
-        learner->options.observe(learner->options.closure, event);
-    }
-}
-
-static void log_end(const struct record *record, const struct round_result *result)
-{
-    const char *detail = "";
-    char *text = json_dumps(result->detail, JSON_COMPACT);
-    detail = text == NULL ? detail : text;
-    log_event(result->end == ROUND_REJECTED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
-              "retraining ended", LOG_TEXT("model", record->job.model),
-              LOG_TEXT("job", record->job.id), LOG_TEXT("decision", result->decision),
-              LOG_TEXT("reason", result->reason), LOG_INTEGER("version", result->version),
-              LOG_INTEGER("live", result->live),
-              LOG_INTEGER("quarantined", result->quarantined),
-              LOG_NUMBER("seconds", clock_monotonic() - record->started),
-              LOG_TEXT("detail", detail));
-    free(text);
-}
-
-static void log_fault(const char *message, const char *model,
-                      const struct deepsad_error *error)
-{
-    log_event(LOG_LEVEL_ERROR, message, LOG_TEXT("model", model),
-              LOG_TEXT("reason", error->message));
-}
-
-/* The next catalog, on its way through a quiet thread. */
-struct quiet_catalog {
-    struct registry *registry;
-    struct catalog *next;
-    const struct catalog *base;
-    int status;
-};
-
-static void prepare_quietly(void *closure)
-{
-    struct quiet_catalog *catalog = closure;
-    catalog->status =
-        registry_prepare(catalog->registry, &catalog->next, &catalog->base, NULL);
-}
-
-/* The version is on disk: the next request is to see it. */
-static void swap(struct learner *learner, const char *model)
-{
-    struct quiet_catalog catalog = {.registry = learner->options.registry,
-                                    .status = DEEPSAD_IO};
-    struct deepsad_error error = {0};
-    quiet_run(learner->options.priority, prepare_quietly, &catalog, NULL);
-    if (catalog.status == DEEPSAD_OK &&
-        registry_commit(learner->options.registry, catalog.next, catalog.base)) {
-        return;
-    }
-    if (registry_reload(learner->options.registry, NULL, &error) != DEEPSAD_OK) {
-        log_fault("the new version is written but not live; send SIGHUP", model, &error);
-    }
-}
-
-/* Makes room on the disk. */
-static void prune(struct learner *learner, const char *model)
-{
-    char *directory;
-    const struct catalog *catalog = registry_acquire(learner->options.registry);
-    const struct catalog_entry *entry = catalog_find(catalog, model);
-    if (entry != NULL && asprintf(&directory, "%s/%s", learner->directory, model) >= 0) {
-        size_t gone = prune_versions(entry, directory, learner->options.store);
-        if (gone > 0) {
-            log_event(LOG_LEVEL_INFO, "old versions removed (retraining.versions)",
-                      LOG_TEXT("model", model), LOG_INTEGER("versions", gone));
-        }
-        free(directory);
-    }
-    registry_release(learner->options.registry, catalog);
-}
-
-static void end_well(struct learner *learner, struct record *record,
-                     struct round_result *result, unsigned parent)
-{
-    struct deepsad_error error = {0};
-    struct learner_event event = {.model = record->job.model,
-                                  .state = record_state(result->end),
-                                  .decision = result->decision,
-                                  .seconds = clock_monotonic() - record->started,
-                                  .version = result->live,
-                                  .quarantined = result->quarantined};
-    log_end(record, result);
-    if (record_end(record, learner->options.store, result, parent, &error) !=
-        DEEPSAD_OK) {
-        log_fault("the record of a retraining was not written", record->job.model,
-                  &error);
-    }
-    tell(learner, &event);
-}
-
-static void end_badly(struct learner *learner, struct record *record, int status,
-                      const struct deepsad_error *fault)
-{
-    const char *state = status == DEEPSAD_CANCELLED ? "cancelled" : "failed";
-    struct deepsad_error error = {0};
-    log_event(LOG_LEVEL_WARNING, "retraining did not run through",
-              LOG_TEXT("model", record->job.model), LOG_TEXT("job", record->job.id),
-              LOG_TEXT("state", state), LOG_TEXT("reason", fault->message));
-    if (record_fail(record, learner->options.store, state, fault->message, &error) !=
-        DEEPSAD_OK) {
-        log_fault("the record of a retraining was not written", record->job.model,
-                  &error);
-    }
-    struct learner_event event = {.model = record->job.model,
-                                  .state = state,
-                                  .decision = "",
-                                  .seconds = clock_monotonic() - record->started};
-    tell(learner, &event);
-}
-
-static struct round_options options_of(struct learner *learner,
-                                       const struct record *record,
-                                       const struct catalog_entry *entry)
-{
-    lock(learner);
-    size_t threads = learner->options.threads;
-    unlock(learner);
-    return (struct round_options){
-        .entry = entry,
-        .store = learner->options.store,
-        .directory = learner->directory,
-        .job = record->job.id,
-        .by_hand = strcmp(record->trigger, "hand") == 0,
-        .train = {.threads = threads,
-                  .deadline = record->started + entry->policy.retraining.deadline,
-                  .cancelled = &learner->cancelled,
-                  .progress = on_progress,
-                  .closure = learner},
-        .phase = on_phase,
-        .closure = learner,
-    };
-}
-
-/* A round on its way through a quiet thread. */
-struct quiet_round {
-    struct round_options options;
-    struct round_result result;
-    int status;
-    struct deepsad_error error;
-};
-
-static void run_quietly(void *closure)
-{
-    struct quiet_round *round = closure;
-    round->status = round_run(&round->result, &round->options, &round->error);
-}
-
-static int run_round(struct learner *learner, struct round_result *result,
-                     const struct record *record, const struct catalog_entry *entry,
-                     struct deepsad_error *error)
-{
-    struct quiet_round round = {.options = options_of(learner, record, entry)};
-    int status = quiet_run(learner->options.priority, run_quietly, &round, error);
-    if (status == DEEPSAD_OK && round.status != DEEPSAD_OK) {
-        status = error_set(error, (enum deepsad_status)round.status, "%s",
-                           round.error.message);
-    }
-    if (status == DEEPSAD_OK) {
-        *result = round.result;
-    }
-    return status;
-}
-
-/* The journal as far as it goes now; what a job that does not run through has seen. */
-static int64_t journal_end(struct learner *learner, const char *model)
-{
-    struct store_counts counts = {0};
-    return store_counts(learner->options.store, &counts, model, NULL) == DEEPSAD_OK
-               ? counts.last_seq
-               : 0;
-}
-
-static void run_job(struct learner *learner, struct record *record,
-                    const struct catalog_entry *entry)
-{
-    unsigned parent = entry->version_count > 0 ? entry->versions[0].number : 0;
-    struct deepsad_error fault = {0};
-    struct round_result result = {.journal_seq = 0};
-    int64_t seen = journal_end(learner, record->job.model);
-    int status = record_put(record, learner->options.store, "running", &fault);
-    if (status == DEEPSAD_OK) {
-        status = run_round(learner, &result, record, entry, &fault);
-    }
-    if (status == DEEPSAD_OK && result.version != 0) {
-        swap(learner, record->job.model);
-    }
-    lock(learner);
-    struct watch *watch = find_watch(learner, record->job.model);
-    assert(watch != NULL); /* it found the trigger, and none is ever removed */
-    if (status == DEEPSAD_OK) {
-        watch_ran(watch, record->job.id, result.journal_seq);
-    } else {
-        watch_failed(watch, record->job.id, seen);
-    }
-    learner->progress =
-        (struct learner_progress){.job = ""}; /* there is nothing left to */
-    learner->running[0] = '\0';               /* cancel */
-    atomic_store(&learner->cancelled, learner->stopping);
-    unlock(learner);
-    if (status == DEEPSAD_OK) {
-        end_well(learner, record, &result, parent);
-        prune(learner, record->job.model);
-    } else {
-        end_badly(learner, record, status, &fault);
+        learner_unlock(learner);
     }
 }
 
@@ -379,12 +82,12 @@ static bool find_trigger(struct learner *learner, const struct catalog_entry *en
                          bool poll, struct record *record, double *at)
 {
     char obstacle[WATCH_OBSTACLE];
-    lock(learner);
-    struct watch *watch = find_watch(learner, entry->name);
+    learner_lock(learner);
+    struct watch *watch = learner_find_watch(learner, entry->name);
     struct watch seen = watch == NULL ? (struct watch){.seen_seq = 0} : *watch;
     bool asked = watch != NULL && take_asked(watch, record);
     double debounce = learner->options.debounce;
-    unlock(learner);
+    learner_unlock(learner);
     if (watch == NULL || asked) {
         return asked;
     }
@@ -395,8 +98,8 @@ static bool find_trigger(struct learner *learner, const struct catalog_entry *en
         watch_obstacle(obstacle, entry, learner->options.store);
         trigger = obstacle[0] == '\0' ? trigger : NULL;
     }
-    lock(learner);
-    watch = find_watch(learner, entry->name);
+    learner_lock(learner);
+    watch = learner_find_watch(learner, entry->name);
     assert(watch != NULL);
     if (watch->noticed_last <= seen.noticed_last) { /* nothing came in between */
         watch->noticed_first = next.noticed_first;
@@ -405,18 +108,18 @@ static bool find_trigger(struct learner *learner, const struct catalog_entry *en
     if (trigger != NULL) {
         start_record(learner, record, entry->name, trigger);
     }
-    unlock(learner);
+    learner_unlock(learner);
     return trigger != NULL;
 }
 
 static void mark_running(struct learner *learner, const struct record *record)
 {
-    lock(learner);
+    learner_lock(learner);
     learner->progress =
         (struct learner_progress){.loss = (double)NAN, .seconds_left = (double)NAN};
     snprintf(learner->progress.job, sizeof learner->progress.job, "%s", record->job.id);
     snprintf(learner->running, sizeof learner->running, "%s", record->job.model);
-    unlock(learner);
+    learner_unlock(learner);
 }
 
 /* Runs every job that is due; *at: when to look again. */
@@ -429,7 +132,7 @@ static void look(struct learner *learner, bool poll, double *at)
         struct record record;
         if (find_trigger(learner, entry, poll, &record, at)) {
             mark_running(learner, &record);
-            run_job(learner, &record, entry);
+            learner_run_job(learner, &record, entry);
             *at = 0; /* the catalog has changed: look again at once */
         }
     }
@@ -452,12 +155,12 @@ static void *work(void *closure)
         bool poll = now >= next_poll;
         next_poll = poll ? now + poll_interval : next_poll;
         look(learner, poll, &at);
-        lock(learner);
+        learner_lock(learner);
         if (!learner->stopping && at > clock_monotonic()) {
             wait_until(learner, at);
         }
         bool stopping = learner->stopping;
-        unlock(learner);
+        learner_unlock(learner);
         if (stopping) {
             return NULL;
         }
@@ -564,21 +267,21 @@ void learner_stop(struct learner *learner)
     if (learner == NULL) {
         return;
     }
-    lock(learner);
+    learner_lock(learner);
     learner->stopping = true;
     atomic_store(&learner->cancelled, true);
     pthread_cond_signal(&learner->changed);
-    unlock(learner);
+    learner_unlock(learner);
     pthread_join(learner->thread, NULL);
     destroy(learner);
 }
 
 void learner_set_options(struct learner *learner, double debounce, size_t threads)
 {
-    lock(learner);
+    learner_lock(learner);
     learner->options.debounce = debounce;
     learner->options.threads = threads;
-    unlock(learner);
+    learner_unlock(learner);
 }
 
 /* ---- For the endpoints ------------------------------------------------------------- */
@@ -586,30 +289,20 @@ void learner_set_options(struct learner *learner, double debounce, size_t thread
 void learner_notice(struct learner *learner, const char *model)
 {
     double now = clock_monotonic();
-    lock(learner);
-    struct watch *watch = find_watch(learner, model);
+    learner_lock(learner);
+    struct watch *watch = learner_find_watch(learner, model);
     if (watch != NULL) {
         watch->noticed_first = watch->noticed_first > 0 ? watch->noticed_first : now;
         watch->noticed_last = now;
         pthread_cond_signal(&learner->changed);
     } /* else the worker finds it when it looks at the model first */
-    unlock(learner);
-}
-
-/* The entry of a model, or DEEPSAD_NOT_FOUND. Release the catalog either way. */
-static int find_entry(const struct catalog_entry **entry, const struct catalog *catalog,
-                      const char *model, struct deepsad_error *error)
-{
-    *entry = catalog_find(catalog, model);
-    return *entry != NULL
-               ? DEEPSAD_OK
-               : error_set(error, DEEPSAD_NOT_FOUND, "there is no model \"%s\"", model);
+    learner_unlock(learner);
 }
 
 /* The job of the model that is queued or runs, or "". Under the mutex. */
 static const char *busy_job(struct learner *learner, const char *model)
 {
-    const struct watch *watch = find_watch(learner, model);
+    const struct watch *watch = learner_find_watch(learner, model);
     if (strcmp(learner->running, model) == 0) {
         return learner->progress.job;
     }
@@ -620,18 +313,18 @@ static const char *busy_job(struct learner *learner, const char *model)
 static bool enqueue(struct learner *learner, const struct record *record,
                     char job[static STORE_ID_MAX + 1])
 {
-    lock(learner);
+    learner_lock(learner);
     const char *busy = busy_job(learner, record->job.model);
     bool first = busy[0] == '\0';
     snprintf(job, STORE_ID_MAX + 1, "%s", first ? record->job.id : busy);
-    struct watch *watch = find_watch(learner, record->job.model);
+    struct watch *watch = learner_find_watch(learner, record->job.model);
     if (first && watch != NULL) {
         memcpy(watch->asked, record->job.id, sizeof watch->asked);
         snprintf(watch->asked_by, sizeof watch->asked_by, "%s", record->analyst);
         watch->asked_at_ms = record->job.created_at_ms;
         pthread_cond_signal(&learner->changed);
     }
-    unlock(learner);
+    learner_unlock(learner);
     return first;
 }
 
@@ -650,7 +343,7 @@ int learner_retrain(struct learner *learner, char job[static STORE_ID_MAX + 1],
     const struct catalog_entry *entry;
     const struct catalog *catalog = registry_acquire(learner->options.registry);
     job[0] = '\0';
-    int status = find_entry(&entry, catalog, model, error);
+    int status = learner_find_entry(&entry, catalog, model, error);
     if (status == DEEPSAD_OK) {
         watch_models(learner, catalog);
         watch_obstacle(obstacle, entry, learner->options.store);
@@ -663,10 +356,10 @@ int learner_retrain(struct learner *learner, char job[static STORE_ID_MAX + 1],
     if (status != DEEPSAD_OK) {
         return status;
     }
-    lock(learner);
+    learner_lock(learner);
     start_record(learner, &record, model, "hand");
     snprintf(job, STORE_ID_MAX + 1, "%s", busy_job(learner, model));
-    unlock(learner);
+    learner_unlock(learner);
     snprintf(record.analyst, sizeof record.analyst, "%s", analyst == NULL ? "" : analyst);
     if (job[0] != '\0') {
         return refuse_second(job, model, error);
@@ -684,24 +377,24 @@ int learner_retrain(struct learner *learner, char job[static STORE_ID_MAX + 1],
 static bool dequeue(struct learner *learner, const char *job, struct record *record)
 {
     bool found = false;
-    lock(learner);
+    learner_lock(learner);
     for (size_t i = 0; i < learner->count && !found; i++) {
         struct watch *watch = &learner->watches[i];
         found = strcmp(watch->asked, job) == 0 && take_asked(watch, record);
     }
-    unlock(learner);
+    learner_unlock(learner);
     return found;
 }
 
 int learner_cancel(struct learner *learner, const char *job, struct deepsad_error *error)
 {
     struct record record;
-    lock(learner);
+    learner_lock(learner);
     bool running = job[0] != '\0' && strcmp(learner->progress.job, job) == 0;
     if (running) {
         atomic_store(&learner->cancelled, true);
     }
-    unlock(learner);
+    learner_unlock(learner);
     if (running) {
         return DEEPSAD_OK;
     }
@@ -719,7 +412,7 @@ int learner_status(struct learner *learner, struct learner_status *out, const ch
     struct learner_status status = {.next_at_ms = 0};
     const struct catalog_entry *entry;
     const struct catalog *catalog = registry_acquire(learner->options.registry);
-    int code = find_entry(&entry, catalog, model, error);
+    int code = learner_find_entry(&entry, catalog, model, error);
     double interval = 0;
     if (code == DEEPSAD_OK) {
         watch_models(learner, catalog);
@@ -734,8 +427,8 @@ int learner_status(struct learner *learner, struct learner_status *out, const ch
         return code;
     }
     int64_t seen = 0;
-    lock(learner);
-    const struct watch *watch = find_watch(learner, model);
+    learner_lock(learner);
+    const struct watch *watch = learner_find_watch(learner, model);
     if (watch != NULL) {
         seen = watch->seen_seq;
         status.queued = watch->asked[0] != '\0';
@@ -749,103 +442,10 @@ int learner_status(struct learner *learner, struct learner_status *out, const ch
     if (status.running) {
         status.progress = learner->progress;
     }
-    unlock(learner);
+    learner_unlock(learner);
     code = store_changes(learner->options.store, &status.changes, model, seen, error);
     if (code == DEEPSAD_OK) {
         *out = status;
     }
     return code;
-}
-
-/* ---- Activating -------------------------------------------------------------------- */
-
-static bool is_available(const struct catalog_entry *entry, unsigned version)
-{
-    for (size_t i = 0; i < entry->available_count; i++) {
-        if (entry->available[i] == version) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* That it loads is found out before it is made live. */
-static int check_loads(struct learner *learner, const char *model, unsigned version,
-                       struct deepsad_error *error)
-{
-    char *path;
-    struct deepsad_model *loaded;
-    if (asprintf(&path, "%s/%s/%u/%s", learner->directory, model, version, VERSION_FILE) <
-        0) {
-        return error_no_memory(error, "a path");
-    }
-    int status = model_file_read(&loaded, path, error);
-    free(path);
-    if (status == DEEPSAD_OK) {
-        deepsad_model_unref(loaded);
-    }
-    return status;
-}
-
-/* Writes live.yaml of the model and swaps. */
-static int write_live(struct learner *learner, const char *model, const struct live *live,
-                      struct deepsad_error *error)
-{
-    char *directory;
-    if (asprintf(&directory, "%s/%s", learner->directory, model) < 0) {
-        return error_no_memory(error, "a path");
-    }
-    int status = live_write(live, directory, error);
-    free(directory);
-    return status == DEEPSAD_OK ? registry_reload(learner->options.registry, NULL, error)
-                                : status;
-}
-
-int learner_activate(struct learner *learner, const char *model, unsigned version,
-                     bool hold, struct deepsad_error *error)
-{
-    const struct catalog_entry *entry;
-    pthread_mutex_lock(&learner->activating);
-    const struct catalog *catalog = registry_acquire(learner->options.registry);
-    int status = find_entry(&entry, catalog, model, error);
-    if (status == DEEPSAD_OK && !is_available(entry, version)) {
-        status = error_set(error, DEEPSAD_NOT_FOUND, "model %s has no version %u", model,
-                           version);
-    }
-    if (status == DEEPSAD_OK) {
-        status = check_loads(learner, model, version, error);
-    }
-    if (status == DEEPSAD_OK) {
-        struct live live = {
-            .version = version, .newest = entry->available[0], .hold = hold};
-        status = write_live(learner, model, &live, error);
-    }
-    registry_release(learner->options.registry, catalog);
-    pthread_mutex_unlock(&learner->activating);
-    if (status == DEEPSAD_OK) {
-        log_event(LOG_LEVEL_INFO, "version activated", LOG_TEXT("model", model),
-                  LOG_INTEGER("version", version), LOG_TEXT("hold", hold ? "yes" : "no"));
-    }
-    return status;
-}
-
-int learner_release(struct learner *learner, const char *model,
-                    struct deepsad_error *error)
-{
-    const struct catalog_entry *entry;
-    pthread_mutex_lock(&learner->activating);
-    const struct catalog *catalog = registry_acquire(learner->options.registry);
-    int status = find_entry(&entry, catalog, model, error);
-    if (status == DEEPSAD_OK && entry->live.hold) {
-        struct live live = entry->live;
-        live.hold = false;
-        status = write_live(learner, model, &live, error);
-    }
-    registry_release(learner->options.registry, catalog);
-    pthread_mutex_unlock(&learner->activating);
-    if (status == DEEPSAD_OK) {
-        learner_notice(learner, model);
-        log_event(LOG_LEVEL_INFO, "promotion released", LOG_TEXT("model", model));
-    }
-    return status;
 }

@@ -36,8 +36,8 @@ static int make_sample(struct sqlite_db *db, const struct store_labels_new *labe
     int status = sqlite_run(
         db, error,
         "INSERT INTO sample (model, id, scored_at_ms, version, score, p_value, features, "
-        "x)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (model, id) DO NOTHING",
+        "x, brought)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1) ON CONFLICT (model, id) DO NOTHING",
         SQL_TEXT(labels->model), SQL_TEXT(verdict->sample_new),
         SQL_INTEGER(labels->created_at_ms), SQL_INTEGER(labels->version),
         SQL_REAL(verdict->score), SQL_REAL(verdict->p_value),

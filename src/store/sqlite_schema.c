@@ -9,13 +9,13 @@
 
 /*
  * sample     `journaled`: some entry of the journal names it, so it stays for ever;
- *            `labels`: how many in force; x: floats of 32 bits, little-endian.
- *            Every index costs each sample that is kept: the two that part samples by
- *            `journaled` serve the lists, which merge them, and retention.
- * model      counts of samples, kept by triggers; `loose`: those not journaled.
- * journal    kind 0: a verdict; `target`: the entry it supersedes. kind 1: a withdrawal;
- *            `target`: the verdict it takes back. `changes`: may change a training.
- *            Triggers forbid all but INSERT.
+ *            `labels`: how many in force; `brought`: came with a verdict, not by
+ *            scoring: it is no traffic, also when the verdict is withdrawn; x: floats of
+ * 32 bits, little-endian. Every index costs each sample that is kept: the two that part
+ * samples by `journaled` serve the lists, which merge them, and retention. model counts
+ * of samples, kept by triggers; `loose`: those not journaled. journal    kind 0: a
+ * verdict; `target`: the entry it supersedes. kind 1: a withdrawal; `target`: the verdict
+ * it takes back. `changes`: may change a training. Triggers forbid all but INSERT.
  * in_force, quarantine, sample.labels, sample.conflict, sample.journaled: what follows
  *            from the journal, written in the same transaction. An analyst that is not
  *            named is '' in in_force and NULL in the journal.
@@ -33,6 +33,7 @@ static const char SCHEMA_1[] =
     " journaled INTEGER NOT NULL DEFAULT 0,"
     " labels INTEGER NOT NULL DEFAULT 0,"
     " conflict INTEGER NOT NULL DEFAULT 0,"
+    " brought INTEGER NOT NULL DEFAULT 0,"
     " x BLOB NOT NULL,"
     " UNIQUE (model, id));"
     "CREATE INDEX sample_loose ON sample (model) WHERE journaled = 0;"

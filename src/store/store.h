@@ -68,7 +68,8 @@ struct store_keep {
 
 /* Which samples store_samples() lists. */
 enum store_select {
-    STORE_UNLABELED, /* no label in force, not even unsure */
+    STORE_UNLABELED, /* kept at scoring, with no label in force, not even unsure; what
+                        came with a verdict is no traffic, also once that is withdrawn */
     STORE_ALL,
 };
 

@@ -6,6 +6,7 @@
 
 #include "../stores.h"
 #include "learn/collect.h"
+#include "learn/training_rows.h"
 
 enum { BASE = 6, FIRST = 2, ROWS = 100 };
 
@@ -60,7 +61,8 @@ static struct store *open_with_samples(void **state, size_t count)
 static void make_set(struct training_set *out, const struct collected *collected,
                      bool fresh)
 {
-    assert_int_equal(collected_set(out, collected, fresh, &policy, NULL), DEEPSAD_OK);
+    assert_int_equal(training_rows_make(out, collected, fresh, &policy, NULL),
+                     DEEPSAD_OK);
 }
 
 static void a_label_is_new_until_a_version_has_learnt_it(void **state)
@@ -217,7 +219,8 @@ static void traffic_takes_the_place_of_base_rows_beyond_the_limit(void **state)
     struct policy tight = policy;
     collect_now(&collected, store, NULL);
     tight.retraining.rows = 32;
-    assert_int_equal(collected_set(&set, &collected, true, &tight, NULL), DEEPSAD_OK);
+    assert_int_equal(training_rows_make(&set, &collected, true, &tight, NULL),
+                     DEEPSAD_OK);
     assert_int_equal(set.traffic, 30);
     assert_int_equal(set.base, 2);
     assert_int_equal(set.aside, BASE - 2);
@@ -234,12 +237,12 @@ static void traffic_has_moved_when_much_of_it_is_new(void **state)
     bool moved = false;
     collect_now(&collected, store, NULL);
     make_set(&set, &collected, true);
-    assert_int_equal(collected_traffic_moved(&moved, &collected, &set, NULL), DEEPSAD_OK);
+    assert_int_equal(training_rows_moved(&moved, &collected, &set, NULL), DEEPSAD_OK);
     assert_true(moved);
     training_set_done(&collected.champion);
     collected.champion = set;
     make_set(&set, &collected, true);
-    assert_int_equal(collected_traffic_moved(&moved, &collected, &set, NULL), DEEPSAD_OK);
+    assert_int_equal(training_rows_moved(&moved, &collected, &set, NULL), DEEPSAD_OK);
     assert_false(moved);
     training_set_done(&set);
     collected_done(&collected);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One job of the learner, from its start in the store to its end there. */
+#ifndef LEARN_LEARNER_JOB_H
+#define LEARN_LEARNER_JOB_H
+
+#include "learn/learner_state.h"
+#include "learn/record.h"
+
+/* Runs the round quietly, swaps, tells the watch, the store, the log and the observer.
+ * The job has been marked as running. */
+void learner_run_job(struct learner *learner, struct record *record,
+                     const struct catalog_entry *entry);
+
+#endif
