@@ -212,6 +212,38 @@ static void clean_rows_keep_their_weight_if_they_are_known_to_be(void **state)
     }
 }
 
+/* Sum of the weights where 15 of the 20 labels from rank 902 up are anomalies, the others
+ * normals, which somebody `reviewed` or not, and 40 anomalies more are known otherwise.
+ */
+static double sum_reviewed(bool reviewed)
+{
+    float scores[1000], weights[1000], label_scores[60];
+    signed char labels[60];
+    bool flags[60];
+    double sum = 0;
+    for (size_t i = 0; i < 1000; i++) {
+        scores[i] = (float)i;
+    }
+    for (size_t i = 0; i < 60; i++) {
+        label_scores[i] = i < 20 ? 902 + 5 * (float)i : 500 + 10 * (float)(i - 20);
+        labels[i] = i < 20 && i % 4 == 0 ? 1 : -1;
+        flags[i] = reviewed && i < 20;
+    }
+    struct calibration_labels all = {label_scores, labels, flags, 60};
+    assert_int_equal(calibration_weigh(weights, scores, 1000, &all, 1, NULL), DEEPSAD_OK);
+    for (size_t i = 0; i < 1000; i++) {
+        sum += (double)weights[i];
+    }
+    return sum;
+}
+
+static void reviewed_labels_alone_tell_how_many_are_hidden(void **state)
+{
+    (void)state;
+    assert_in_range((int)sum_reviewed(true), 915, 940); /* three in four of 100 */
+    assert_true(sum_reviewed(false) < 800); /* the known anomalies would make it more */
+}
+
 static void a_single_label_is_no_evidence_of_hidden_anomalies(void **state)
 {
     (void)state;
@@ -258,6 +290,7 @@ int main(void)
         cmocka_unit_test(without_labels_every_row_counts),
         cmocka_unit_test(rows_that_rank_with_the_anomalies_lose_their_weight),
         cmocka_unit_test(clean_rows_keep_their_weight_if_they_are_known_to_be),
+        cmocka_unit_test(reviewed_labels_alone_tell_how_many_are_hidden),
         cmocka_unit_test(a_single_label_is_no_evidence_of_hidden_anomalies),
         cmocka_unit_test(anomalies_above_all_rows_take_nothing_from_them),
         cmocka_unit_test(the_order_is_that_of_the_values),

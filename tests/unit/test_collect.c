@@ -194,6 +194,67 @@ static void a_set_without_a_label_is_as_if_it_had_never_been(void **state)
     store_close(store);
 }
 
+static void a_verdict_given_again_is_the_old_label_with_its_fold(void **state)
+{
+    struct store *store = open_with_samples(state, 3);
+    struct collected collected;
+    struct training_set set;
+    store_label_one(store, "l0", "s0", STORE_ANOMALOUS, "kim");
+    store_label_one(store, "l1", "s1", STORE_ANOMALOUS, "kim");
+    store_label_one(store, "l2", "s1", STORE_ANOMALOUS,
+                    "kim"); /* ordinal 2 in the store */
+    collect_now(&collected, store, "l1");
+    collected.champion.ordinal[FIRST] = 7;
+    assert_int_equal(collected.old_count, 1);
+    assert_int_equal(collected.removed, 0);
+    make_set(&set, &collected, false);
+    assert_string_equal(set.ids[FIRST], "l2");
+    assert_int_equal(set.ordinal[FIRST], 7);
+    training_set_done(&set);
+    collected_done(&collected);
+    store_close(store);
+}
+
+static void a_changed_mind_is_a_removal_and_a_new_label(void **state)
+{
+    struct store *store = open_with_samples(state, 3);
+    struct collected collected;
+    store_label_one(store, "l1", "s1", STORE_ANOMALOUS, "kim");
+    store_label_one(store, "l2", "s1", STORE_NORMAL, "kim");
+    collect_now(&collected, store, "l1");
+    assert_int_equal(collected.old_count, 0);
+    assert_int_equal(collected.removed, 1);
+    assert_int_equal(collected.new_count, 1);
+    collected_done(&collected);
+    store_close(store);
+}
+
+static void rows_that_came_with_a_verdict_are_no_traffic(void **state)
+{
+    struct store *store = open_with_samples(state, 2);
+    const float x[STORE_FEATURES] = {1000, 1000, 1000};
+    const struct store_verdict_new brought = {.label_id = "l9",
+                                              .sample_new = "mine",
+                                              .x = x,
+                                              .verdict = STORE_NORMAL,
+                                              .analyst = "mallory"};
+    struct collected collected;
+    struct store_labels out = {0};
+    bool replayed;
+    size_t wrong, withdrawn;
+    assert_int_equal(
+        store_add(store, &out, &replayed, &brought, 1, NULL, 0, &wrong, NULL),
+        DEEPSAD_OK);
+    store_labels_done(&out);
+    assert_int_equal(
+        store_labels_withdraw_by(store, &withdrawn, "m", "mallory", 5000, NULL),
+        DEEPSAD_OK);
+    collect_now(&collected, store, NULL);
+    assert_int_equal(collected.traffic.count, 2);
+    collected_done(&collected);
+    store_close(store);
+}
+
 static void ordinals_go_on_after_those_of_the_first_data_set(void **state)
 {
     struct store *store = open_with_samples(state, 3);
@@ -261,6 +322,9 @@ int main(void)
         TEST(what_waits_in_quarantine_is_left_out_until_another_agrees),
         TEST(judged_rows_stand_aside_of_the_unlabeled_ones),
         TEST(a_set_without_a_label_is_as_if_it_had_never_been),
+        TEST(a_verdict_given_again_is_the_old_label_with_its_fold),
+        TEST(a_changed_mind_is_a_removal_and_a_new_label),
+        TEST(rows_that_came_with_a_verdict_are_no_traffic),
         TEST(ordinals_go_on_after_those_of_the_first_data_set),
         TEST(traffic_takes_the_place_of_base_rows_beyond_the_limit),
         TEST(traffic_has_moved_when_much_of_it_is_new),
