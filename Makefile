@@ -162,7 +162,7 @@ blackbox: programs ## real programs, real sockets
 
 swap: all ## 1,000 hot swaps under scoring load
 	@DEEPSAD_SWAPS=1000 $(MAKE) -s blackbox PYTEST="-s -k swaps_under_load"
-hostile: all ## 10,000 hostile bodies (make asan sends as many)
+hostile: all ## 10,000 hostile bodies (so does make asan, or DEEPSAD_HOSTILE)
 	@DEEPSAD_HOSTILE=10000 $(MAKE) -s blackbox PYTEST="-s -k hostile_body"
 
 kill: all ## 300 times kill -9 under label load and retraining
@@ -177,7 +177,7 @@ power-cut: ## CUTS simulated power cuts under load of labels (as root)
 asan: ## the suite under AddressSanitizer, LeakSanitizer and UBSan
 	$(call require,$(TEST_PACKAGES))
 	@$(MAKE) -s -j$$(nproc) VARIANT=asan tests
-	@OPENBLAS_NUM_THREADS=1 DEEPSAD_HOSTILE=10000 ASAN_OPTIONS=detect_leaks=1 \
+	@OPENBLAS_NUM_THREADS=1 DEEPSAD_HOSTILE=$${DEEPSAD_HOSTILE:-10000} ASAN_OPTIONS=detect_leaks=1 \
 	    UBSAN_OPTIONS=print_stacktrace=1 $(MAKE) -s VARIANT=asan check
 tsan: ## the suite under ThreadSanitizer
 	$(call require,$(TEST_PACKAGES))
