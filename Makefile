@@ -12,6 +12,7 @@ LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy cppcheck
 FUZZ_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-14-dev
 COVERAGE_PACKAGES = $(TEST_PACKAGES) gcovr
 FAULT_PACKAGES = $(BUILD_PACKAGES) python3 e2fsprogs xfsprogs mount
+LOOP_PACKAGES = $(BUILD_PACKAGES) python3 python3-numpy
 BENCH_PACKAGES = $(BUILD_PACKAGES) python3 python3-numpy python3-torch python3-sklearn
 
 # ---- Variants: release, asan, tsan, cov, clang; each with a build directory of its own -----
@@ -160,13 +161,20 @@ blackbox: programs ## real programs, real sockets
 	@DEEPSAD_BUILD=$(BUILD) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -q \
 	    -p no:cacheprovider tests/blackbox $(PYTEST)
 
-swap: all ## 1,000 hot swaps under scoring load
+swap: ## 1,000 hot swaps under scoring load
+	$(call require,$(TEST_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) all
 	@DEEPSAD_SWAPS=1000 $(MAKE) -s blackbox PYTEST="-s -k swaps_under_load"
-hostile: all ## 10,000 hostile bodies (make asan sends as many)
+hostile: ## 10,000 hostile bodies (so does make asan, or DEEPSAD_HOSTILE)
+	$(call require,$(TEST_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) all
 	@DEEPSAD_HOSTILE=10000 $(MAKE) -s blackbox PYTEST="-s -k hostile_body"
 
-kill: all ## 300 times kill -9 under label load and retraining
-	@$(PYTHON) tests/faults/kill.py --cycles 300
+KILLS = 300
+kill: ## KILLS times kill -9 under label load and retraining
+	$(call require,$(LOOP_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) all
+	@$(PYTHON) tests/faults/kill.py --cycles $(KILLS)
 CUTS = 200
 faults: $(FAULTS)
 power-cut: ## CUTS simulated power cuts under load of labels (as root)
@@ -177,7 +185,7 @@ power-cut: ## CUTS simulated power cuts under load of labels (as root)
 asan: ## the suite under AddressSanitizer, LeakSanitizer and UBSan
 	$(call require,$(TEST_PACKAGES))
 	@$(MAKE) -s -j$$(nproc) VARIANT=asan tests
-	@OPENBLAS_NUM_THREADS=1 DEEPSAD_HOSTILE=10000 ASAN_OPTIONS=detect_leaks=1 \
+	@OPENBLAS_NUM_THREADS=1 DEEPSAD_HOSTILE=$${DEEPSAD_HOSTILE:-10000} ASAN_OPTIONS=detect_leaks=1 \
 	    UBSAN_OPTIONS=print_stacktrace=1 $(MAKE) -s VARIANT=asan check
 tsan: ## the suite under ThreadSanitizer
 	$(call require,$(TEST_PACKAGES))
@@ -246,6 +254,7 @@ bench: ## speed and memory against named peers and limits; DATA=folder of CSV fi
 
 loop: ## what the loop must show: analyst, latency, load, attacks; DATA=folder of CSV files
 	@[ -n "$(DATA)" ] || { echo "where is the data? make loop DATA=FOLDER" >&2; exit 2; }
+	$(call require,$(LOOP_PACKAGES))
 	@$(MAKE) -s -j$$(nproc) all $(LOOP_CLIENTS)
 	@DATA=$(DATA) sh tests/loop/run.sh
 

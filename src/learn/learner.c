@@ -84,7 +84,10 @@ static bool find_trigger(struct learner *learner, const struct catalog_entry *en
     char obstacle[WATCH_OBSTACLE];
     learner_lock(learner);
     struct watch *watch = learner_find_watch(learner, entry->name);
-    struct watch seen = watch == NULL ? (struct watch){.seen_seq = 0} : *watch;
+    struct watch seen = {.seen_seq = 0};
+    if (watch != NULL) {
+        seen = *watch;
+    }
     bool asked = watch != NULL && take_asked(watch, record);
     double debounce = learner->options.debounce;
     learner_unlock(learner);

@@ -92,21 +92,27 @@ static void swap(struct learner *learner, const char *model)
     }
 }
 
-/* Makes room on the disk. */
+/* Makes room on the disk. Nothing is activated meanwhile: it could be what goes. */
 static void prune(struct learner *learner, const char *model)
 {
     char *directory;
+    size_t gone = 0;
+    pthread_mutex_lock(&learner->activating);
     const struct catalog *catalog = registry_acquire(learner->options.registry);
     const struct catalog_entry *entry = catalog_find(catalog, model);
     if (entry != NULL && asprintf(&directory, "%s/%s", learner->directory, model) >= 0) {
-        size_t gone = prune_versions(entry, directory, learner->options.store);
-        if (gone > 0) {
-            log_event(LOG_LEVEL_INFO, "old versions removed (retraining.versions)",
-                      LOG_TEXT("model", model), LOG_INTEGER("versions", gone));
-        }
+        gone = prune_versions(entry, directory, learner->options.store);
         free(directory);
     }
     registry_release(learner->options.registry, catalog);
+    if (gone > 0) {
+        swap(learner, model); /* what is gone is listed no more */
+    }
+    pthread_mutex_unlock(&learner->activating);
+    if (gone > 0) {
+        log_event(LOG_LEVEL_INFO, "old versions removed (retraining.versions)",
+                  LOG_TEXT("model", model), LOG_INTEGER("versions", gone));
+    }
 }
 
 static void end_well(struct learner *learner, struct record *record,

@@ -16,6 +16,7 @@ retraining:
   mode: {mode}
   min_labels: {min_labels}
   deadline: {deadline}
+  versions: {versions}
 gate:
   implausible: {implausible}
 """
@@ -96,12 +97,14 @@ def trained(deepsad, tmp_path_factory):
 @pytest.fixture
 def loop(daemon, trained, tmp_path):
     """loop(mode="auto", min_labels=10, ...): a daemon with a fresh copy of the model."""
-    def start(mode="auto", min_labels=10, deadline="10m", implausible=3, keep=True):
+    def start(mode="auto", min_labels=10, deadline="10m", implausible=3, versions=100,
+              keep=True):
         models = tmp_path / "models"
         run("cp", "-r", trained[0].parent, models)
         run("rm", models / "train.csv")
         (models / "m" / "model.yaml").write_text(POLICY.format(
-            mode=mode, min_labels=min_labels, deadline=deadline, implausible=implausible))
+            mode=mode, min_labels=min_labels, deadline=deadline, implausible=implausible,
+            versions=versions))
         one = Loop(daemon, models, trained[1])
         if keep:
             one.keep()
@@ -275,12 +278,14 @@ def slow_loop(loop, trained_slowly):
 
 
 def start_job(one):
+    """By hand; the job once its training has taken a step."""
     answer = one.server.request("POST", "/v1/models/m/retrain")
     assert answer.status == 202, answer.text
     limit = time.monotonic() + 20 * SLOW
     while time.monotonic() < limit:
         job = one.server.request("GET", answer.headers["Location"]).json
-        if job["state"] == "running" and job["progress"] and job["progress"]["phase"] == "train":
+        progress = job["progress"] or {"phase": ""}
+        if progress["phase"] == "train" and progress["steps"] > 0:
             return job
         assert job["state"] in ("queued", "running"), job
         time.sleep(0.005)
@@ -303,8 +308,7 @@ def test_a_running_job_is_seen_refuses_a_second_and_is_cancelled(slow_loop):
 
 def test_a_job_over_its_deadline_is_given_up(slow_loop):
     one = slow_loop(deadline="100ms")
-    start_job(one)
-    ended = one.wait(1)
+    ended = one.retrain()
     assert ended["state"] == "cancelled" and "deadline" in ended["reason"], ended
 
 
@@ -327,6 +331,24 @@ def test_a_job_that_a_crash_cut_off_is_told_as_failed(slow_loop, daemon, deepsad
     told = again.request("GET", "/v1/jobs/" + job["job"]).json
     assert told["state"] == "failed" and "ended" in told["reason"], told
     assert again.request("GET", "/v1/models/m").json["state"] == "live"
+
+
+def test_old_versions_that_retraining_made_are_removed(loop):
+    one = loop(versions=5, keep=False)
+    for _ in range(7):
+        one.retrain()
+    assert one.version() == "8"
+    line = json.loads(one.server.wait_for("old versions removed"))
+    assert line["model"] == "m" and line["versions"] == 1
+    kept = ["1", "5", "6", "7", "8"]  # the first was made by hand
+    limit = time.monotonic() + 10 * SLOW
+    while [v["version"] for v in one.get("/versions")["versions"]] != kept[::-1]:
+        assert time.monotonic() < limit, one.get("/versions")
+        time.sleep(0.02)
+    names = sorted(p.name for p in (one.models / "m").iterdir())
+    assert names == [*kept, "model.yaml"], names
+    answer = one.server.request("POST", "/v1/models/m/versions/2/activate")
+    assert answer.status == 404, answer.text
 
 
 def test_metrics_count_the_loop(loop):

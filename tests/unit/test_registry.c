@@ -349,6 +349,58 @@ static void the_whole_policy_is_in_the_entry(void **state)
     registry_close(registry);
 }
 
+static void a_catalog_prepared_aside_is_seen_once_it_is_committed(void **state)
+{
+    struct catalog *next;
+    const struct catalog *base;
+    save(state, "shop");
+    struct registry *registry = open_registry(state, 2);
+    save(state, "shop");
+    assert_int_equal(registry_prepare(registry, &next, &base, NULL), DEEPSAD_OK);
+    const struct catalog *catalog = registry_acquire(registry);
+    assert_int_equal(catalog->entries[0].versions[0].number, 1);
+    registry_release(registry, catalog);
+    assert_true(registry_commit(registry, next, base));
+    catalog = registry_acquire(registry);
+    assert_int_equal(catalog->entries[0].versions[0].number, 2);
+    registry_release(registry, catalog);
+    registry_close(registry);
+}
+
+static void a_reload_in_between_wins_over_what_was_prepared(void **state)
+{
+    struct catalog *next;
+    const struct catalog *base;
+    save(state, "shop");
+    struct registry *registry = open_registry(state, 2);
+    assert_int_equal(registry_prepare(registry, &next, &base, NULL), DEEPSAD_OK);
+    save(state, "shop");
+    assert_int_equal(registry_reload(registry, NULL, NULL), DEEPSAD_OK);
+    assert_false(registry_commit(registry, next, base));
+    const struct catalog *catalog = registry_acquire(registry);
+    assert_int_equal(catalog->entries[0].versions[0].number, 2);
+    registry_release(registry, catalog);
+    registry_close(registry);
+}
+
+static void nothing_is_prepared_from_a_directory_that_is_gone(void **state)
+{
+    char path[FOLDER_PATH];
+    struct deepsad_error error = {0};
+    struct catalog *next;
+    const struct catalog *base;
+    save(state, "models/shop");
+    struct registry_options options = {.directory = folder_path(path, state, "models"),
+                                       .versions_loaded = 1};
+    struct registry *registry = NULL;
+    assert_int_equal(registry_open(&registry, &options, &error), DEEPSAD_OK);
+    char away[FOLDER_PATH];
+    assert_int_equal(rename(path, folder_path(away, state, "away")), 0);
+    assert_int_equal(registry_prepare(registry, &next, &base, &error), DEEPSAD_NOT_FOUND);
+    assert_error_says(error, "models");
+    registry_close(registry);
+}
+
 #define WITH_FOLDER(test) \
     cmocka_unit_test_setup_teardown(test, folder_setup, folder_teardown)
 
@@ -370,6 +422,9 @@ int main(void)
         WITH_FOLDER(challengers_alone_are_a_fault_that_says_so),
         WITH_FOLDER(a_promotion_reads_nothing_but_the_new_version),
         WITH_FOLDER(the_whole_policy_is_in_the_entry),
+        WITH_FOLDER(a_catalog_prepared_aside_is_seen_once_it_is_committed),
+        WITH_FOLDER(a_reload_in_between_wins_over_what_was_prepared),
+        WITH_FOLDER(nothing_is_prepared_from_a_directory_that_is_gone),
         WITH_FOLDER(a_missing_directory_is_a_failure_and_changes_nothing),
         WITH_FOLDER(what_is_no_model_directory_is_passed_over),
     };

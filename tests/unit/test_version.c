@@ -62,19 +62,24 @@ static void versions_count_from_one(void **state)
     deepsad_model_unref(model);
 }
 
-static void nothing_but_versions_and_the_policy_is_left_behind(void **state)
+static size_t count_entries(const char *path)
 {
-    char path[FOLDER_PATH];
-    struct deepsad_model *model = small_model();
-    folder_path(path, state, "shop");
-    assert_int_equal(deepsad_model_save_version(model, path, NULL, NULL), DEEPSAD_OK);
     size_t entries = 0;
     DIR *stream = opendir(path);
     while (readdir(stream) != NULL) {
         entries++;
     }
     closedir(stream);
-    assert_int_equal(entries, 4); /* . .. 1 model.yaml */
+    return entries - 2; /* . and .. */
+}
+
+static void nothing_but_versions_and_the_policy_is_left_behind(void **state)
+{
+    char path[FOLDER_PATH];
+    struct deepsad_model *model = small_model();
+    folder_path(path, state, "shop");
+    assert_int_equal(deepsad_model_save_version(model, path, NULL, NULL), DEEPSAD_OK);
+    assert_int_equal(count_entries(path), 2); /* 1 and model.yaml */
     deepsad_model_unref(model);
 }
 
@@ -298,6 +303,34 @@ static void what_killed_writers_left_is_removed(void **state)
     }
 }
 
+static void a_removed_version_leaves_nothing_behind(void **state)
+{
+    char path[FOLDER_PATH];
+    unsigned *list;
+    size_t count;
+    save_one(state, false);
+    save_one(state, true);
+    folder_path(path, state, "shop");
+    assert_int_equal(version_remove(path, 2, NULL), DEEPSAD_OK);
+    assert_int_equal(version_list(&list, &count, path, NULL), DEEPSAD_OK);
+    assert_true(count == 1 && list[0] == 1);
+    free(list);
+    assert_int_equal(count_entries(path), 2); /* version 1 and model.yaml */
+}
+
+static void what_is_not_there_cannot_be_removed(void **state)
+{
+    char path[FOLDER_PATH];
+    struct deepsad_error error = {0};
+    save_one(state, false);
+    folder_path(path, state, "shop");
+    assert_int_equal(version_remove(path, 7, &error), DEEPSAD_NOT_FOUND);
+    assert_error_says(error, "shop/7");
+    assert_int_equal(count_entries(path), 2);
+    folder_path(path, state, "none");
+    assert_int_equal(version_remove(path, 1, &error), DEEPSAD_NOT_FOUND);
+}
+
 #define WITH_FOLDER(test) \
     cmocka_unit_test_setup_teardown(test, folder_setup, folder_teardown)
 
@@ -316,6 +349,8 @@ int main(void)
         WITH_FOLDER(a_directory_stands_for_its_live_version),
         WITH_FOLDER(challengers_alone_are_not_live),
         WITH_FOLDER(what_killed_writers_left_is_removed),
+        WITH_FOLDER(a_removed_version_leaves_nothing_behind),
+        WITH_FOLDER(what_is_not_there_cannot_be_removed),
         WITH_FOLDER(writers_at_the_same_time_get_numbers_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
