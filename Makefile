@@ -5,7 +5,7 @@
 # ---- What is needed from Debian 12: the only list there is ---------------------------------
 BUILD_PACKAGES = gcc libc6-dev pkg-config libmicrohttpd-dev libjansson-dev \
     libopenblas-pthread-dev libyaml-dev zlib1g-dev nettle-dev libsqlite3-dev
-RUN_PACKAGES = $(BUILD_PACKAGES) dataset-fashion-mnist curl
+RUN_PACKAGES = $(BUILD_PACKAGES) dataset-fashion-mnist curl jq
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang-format python3 python3-pytest \
     python3-numpy python3-yaml groff-base
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy cppcheck

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# What `make run` does after the build: trains on Fashion-MNIST once, then serves that model
-# and the shipped one, and prints commands to try. PORT chooses the port.
+# What `make run` does after the build: trains on Fashion-MNIST and on made-up payments once,
+# then serves these models and the shipped one, and prints commands to try. PORT chooses the
+# port.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -10,6 +11,12 @@ run=build/run
 models=$run/models
 fashion=$models/fashion-mnist
 mkdir -p "$models" "$run/state"
+# One daemon for one state directory: the daemon inherits the lock.
+exec 9>"$run/lock"
+if ! flock -n 9; then
+    echo "make run runs already, from this directory; end that one first" >&2
+    exit 1
+fi
 cp -Ru models/shuttle "$models"
 
 # T-shirts are normal. Of the other nine classes a few rows are labelled anomalous: 5 % of
@@ -38,6 +45,23 @@ if [ ! -e "$run/images.json" ]; then
         >"$run/images.tmp"
     mv "$run/images.tmp" "$run/images.json"
 fi
+
+# Payments, nobody's verdict on any: one in fifty is a fraud, three in fifty are large and
+# fine. The model starts without labels; verdicts over HTTP teach it the difference.
+payments=$models/payments
+if ! build/deepsad inspect "$payments" >/dev/null 2>&1; then
+    awk 'BEGIN { srand(1); print "amount,hour,attempts,label"
+        for (i = 0; i < 3000; i++) { fraud = i % 50 == 0; large = i % 50 % 20 == 1
+            print int(exp(3 + 2 * rand() + 3 * large)) "," int(rand() * (fraud ? 6 : 24)) "," \
+                int(3 * rand()) + 3 * fraud "," (fraud ? "anomalous" : "normal") } }' \
+        >"$run/payments.csv"
+    build/deepsad split "$run/payments.csv" --out "$run/payments" --labeled-anomalies 0 \
+        --pollution natural >/dev/null
+    awk -F, 'NR > 1 { printf "%s[%s,%s,%s]", NR == 2 ? "" : ",", $1, $2, $3 }' \
+        "$run/payments/train.csv" | sed 's/.*/{"keep": true, "samples": [&]}/' \
+        >"$run/payments.json"
+    build/deepsad train "$run/payments/train.csv" --out "$payments" >/dev/null 2>&1
+fi
 echo "Fashion-MNIST, the 10,000 test images:"
 cat "$run/evaluation.txt"
 
@@ -58,6 +82,7 @@ cat <<END
 
 Serving. Paste these into another terminal; Ctrl-C here stops.
 
+    cd $PWD
     curl -s $url/v1/models
 
     # two readings of the space shuttle's sensors: a usual one, a rare one
@@ -70,10 +95,35 @@ Serving. Paste these into another terminal; Ctrl-C here stops.
 
     # an ankle boot and a T-shirt, for a model that knows T-shirts as normal
     curl -s $url/v1/models/fashion-mnist/score -H 'Content-Type: application/json' \\
-        -d @$PWD/$run/images.json
+        -d @$run/images.json
 
     curl -s $url/v1/models/shuttle
     curl -s $url/metrics
+
+The loop, on payments that nobody has labelled: how good the model is; what it scores is kept;
+ten payments that a person should look at; the verdicts (more than two attempts are a fraud);
+the retraining that they start; how good it is now. Repeat from the review on.
+
+    model=$url/v1/models/payments
+    build/deepsad evaluate $payments $run/payments/test.csv
+
+    curl -s \$model/score -H 'Content-Type: application/json' -d @$run/payments.json |
+        jq '.results | length'
+
+    curl -s "\$model/review?limit=10&analyst=me" >$run/review.json
+    jq -c '.samples[] | [.features, .why]' $run/review.json
+
+    jq '{labels: [.samples[] | {sample_id, analyst: "me",
+        verdict: (if .features.attempts > 2 then "anomalous" else "normal" end)}]}' \\
+        $run/review.json | curl -s \$model/labels -H 'Content-Type: application/json' -d @- |
+        jq '.labels | length'
+
+    sleep 2; curl -s "\$model/jobs?limit=1" | jq '.jobs[0] | {state, version, reason, seconds}'
+    build/deepsad evaluate $payments $run/payments/test.csv
+
+    # and back: version 1 is live, and stays so until released
+    curl -s -X POST \$model/versions/1/activate
+    curl -s -X POST \$model/release
 
 END
 wait "$daemon"
