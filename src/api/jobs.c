@@ -214,6 +214,8 @@ void handle_job_cancel(void *closure, struct request *request, struct reply *rep
     if (status == DEEPSAD_OK) {
         set_location(reply, id);
         reply_job(app, request, reply, 202, id);
+    } else if (status == DEEPSAD_INVALID) {
+        reply_problem(request, reply, 409, "%s", error.message);
     } else if (status == DEEPSAD_NOT_FOUND) {
         refuse_cancel(app, id, request, reply);
     } else {

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/daemon.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "api/app.h"
 #include "api/routes.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "daemon/instance.h"
 #include "daemon/notify.h"
 #include "daemon/signals.h"
 #include "nn/matrix.h"
@@ -20,6 +23,7 @@ struct daemon {
     const struct config_sources *sources;
     char *models_directory; /* that the registry and the learner work on */
     struct app app;
+    int instance; /* descriptor of the lock on the state directory, -1 = none */
 };
 
 /* Each connection is a descriptor; the soft limit is a default for programs that use
@@ -66,8 +70,10 @@ static void apply(struct daemon *daemon)
 static void log_model(const struct catalog_entry *entry)
 {
     if (entry->fault != NULL) {
-        log_event(LOG_LEVEL_ERROR, "model does not load", LOG_TEXT("model", entry->name),
-                  LOG_TEXT("reason", entry->fault));
+        log_event(LOG_LEVEL_ERROR,
+                  entry->version_count > 0 ? "model has a fault; what was live stays live"
+                                           : "model does not load",
+                  LOG_TEXT("model", entry->name), LOG_TEXT("reason", entry->fault));
     }
     if (entry->version_count > 0) {
         log_event(LOG_LEVEL_INFO, "model is live", LOG_TEXT("model", entry->name),
@@ -145,6 +151,9 @@ static int open_store(struct daemon *daemon, struct deepsad_error *error)
         .retention = config_retention(config),
     };
     int status = file_make_directories(options.directory, error);
+    if (status == DEEPSAD_OK) {
+        status = instance_lock(&daemon->instance, options.directory, error);
+    }
     if (status == DEEPSAD_OK) {
         status = sqlite_open(&daemon->app.store, &options, error);
     }
@@ -301,12 +310,15 @@ static void stop(struct daemon *daemon)
         registry_close(app->registry);
     }
     metrics_free(app->metrics);
+    if (daemon->instance >= 0) {
+        close(daemon->instance);
+    }
 }
 
 int daemon_run(struct config *config, const struct config_sources *sources,
                struct deepsad_error *error)
 {
-    struct daemon daemon = {.config = *config, .sources = sources};
+    struct daemon daemon = {.config = *config, .sources = sources, .instance = -1};
     daemon.models_directory = strdup(config->models.directory);
     if (daemon.models_directory == NULL) {
         config_done(&daemon.config);
@@ -327,11 +339,30 @@ int daemon_run(struct config *config, const struct config_sources *sources,
     return status;
 }
 
+/* Whether the state directory can be written, or made where it is not there yet. */
+static int check_state(const char *directory, struct deepsad_error *error)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s", directory);
+    for (char *slash; access(path, F_OK) != 0 && (slash = strrchr(path, '/')) != NULL;) {
+        *(slash == path ? slash + 1 : slash) = '\0';
+    }
+    if (access(path, W_OK | X_OK) != 0 &&
+        !(strchr(path, '/') == NULL && errno == ENOENT)) {
+        return error_system(error, errno, "state.directory: %s: cannot write into %s",
+                            directory, path);
+    }
+    return DEEPSAD_OK;
+}
+
 int daemon_check_models(const struct config *config, struct deepsad_error *error)
 {
     struct registry_options options = config_registry(config);
     struct registry *registry;
-    int status = matrix_blas_init(error);
+    int status = check_state(config->state.directory, error);
+    if (status == DEEPSAD_OK) {
+        status = matrix_blas_init(error);
+    }
     if (status == DEEPSAD_OK) {
         status = registry_open(&registry, &options, error);
     }

@@ -23,16 +23,15 @@ static int publish(struct round *round, struct deepsad_model *model,
                    struct deepsad_error *error)
 {
     json_t *looks = NULL;
-    round_enter(round, "publish");
-    if (atomic_load(round->options->train.cancelled)) {
-        return error_set(error, DEEPSAD_CANCELLED, "cancelled before it was published");
-    }
     int status = judge_second_looks(&looks, model, set, error);
     if (status == DEEPSAD_OK) {
         status = retrain_annotate(model, "second_looks", looks, error);
     }
     if (status == DEEPSAD_OK) {
         status = retrain_annotate(model, "gate", describe_decision(round), error);
+    }
+    if (status == DEEPSAD_OK && !round->options->publish(round->options->closure)) {
+        status = error_set(error, DEEPSAD_CANCELLED, "cancelled before it was published");
     }
     if (status == DEEPSAD_OK) {
         status = publish_version(&round->result.version, &round->place, model, challenger,
@@ -168,8 +167,8 @@ static int decide_removal(struct round *round, struct deepsad_error *error)
         return publish(round, round->control, &round->old_set, true, error);
     }
     if (round->collected.new_count == 0) {
-        round_conclude(round, ROUND_PROMOTED, "promoted", "%zu labels taken back are out",
-                       round->collected.removed);
+        round_conclude(round, ROUND_PROMOTED, "promoted",
+                       "labels taken back are out: %zu", round->collected.removed);
         return promote(round, round->control, &round->old_set, error);
     }
     status = train(round, &round->challenger, &round->full_set, error);
@@ -181,7 +180,7 @@ static int decide_removal(struct round *round, struct deepsad_error *error)
         return promote_control(round, gate_verdict_names[measures.verdict], error);
     }
     round_conclude(round, ROUND_PROMOTED, "promoted",
-                   "%zu labels taken back are out, %zu new ones passed the gate",
+                   "labels taken back are out: %zu; new ones that passed the gate: %zu",
                    round->collected.removed, round->collected.new_count);
     return status == DEEPSAD_OK
                ? promote(round, round->challenger, &round->full_set, error)
@@ -234,10 +233,13 @@ int decide(struct round *round, struct deepsad_error *error)
         return decide_moved(round, error);
     }
     if (measures.verdict == GATE_PASSED || measures.verdict == GATE_MOVED) {
-        round_conclude(round, ROUND_PROMOTED, "promoted", "%s",
-                       measures.verdict == GATE_MOVED ? "the data moved; no label is new"
-                       : measures.labels_compared ? "as good on old labels, ranks alike"
-                                                  : "too few old labels to compare by");
+        round_conclude(
+            round, ROUND_PROMOTED, "promoted", "%s",
+            measures.verdict == GATE_MOVED ? "the data moved; no label is new"
+            : measures.labels_compared
+                ? "as good on old labels, ranks alike"
+                : "nothing to compare by yet: fewer than 10 anomalies and 2 normals were "
+                  "accepted before");
         return promote(round, round->challenger, &round->full_set, error);
     }
     return stop(round, gate_verdict_names[measures.verdict], error);

@@ -98,7 +98,7 @@ static bool find_trigger(struct learner *learner, const struct catalog_entry *en
     const char *trigger =
         watch_due(&next, entry, learner->options.store, debounce, poll, at);
     if (trigger != NULL) {
-        watch_obstacle(obstacle, entry, learner->options.store);
+        watch_obstacle(obstacle, entry, learner->options.store, learner->directory);
         trigger = obstacle[0] == '\0' ? trigger : NULL;
     }
     learner_lock(learner);
@@ -349,7 +349,7 @@ int learner_retrain(struct learner *learner, char job[static STORE_ID_MAX + 1],
     int status = learner_find_entry(&entry, catalog, model, error);
     if (status == DEEPSAD_OK) {
         watch_models(learner, catalog);
-        watch_obstacle(obstacle, entry, learner->options.store);
+        watch_obstacle(obstacle, entry, learner->options.store, learner->directory);
     }
     registry_release(learner->options.registry, catalog);
     if (status == DEEPSAD_OK && obstacle[0] != '\0') {
@@ -394,10 +394,17 @@ int learner_cancel(struct learner *learner, const char *job, struct deepsad_erro
     struct record record;
     learner_lock(learner);
     bool running = job[0] != '\0' && strcmp(learner->progress.job, job) == 0;
-    if (running) {
+    bool late = running && learner->publishing;
+    if (running && !late) {
         atomic_store(&learner->cancelled, true);
     }
     learner_unlock(learner);
+    if (late) {
+        return error_set(error, DEEPSAD_INVALID,
+                         "job %s is publishing its version: activate the one before, if "
+                         "you do not want it",
+                         job);
+    }
     if (running) {
         return DEEPSAD_OK;
     }
@@ -407,6 +414,21 @@ int learner_cancel(struct learner *learner, const char *job, struct deepsad_erro
     }
     return error_set(error, DEEPSAD_NOT_FOUND, "job %s is neither queued nor running",
                      job);
+}
+
+/* When a trigger is due by the clock, 0 = never: by the interval, or to try again what
+ * failed. */
+static int64_t next_time(const struct watch *watch, double interval)
+{
+    double now = clock_monotonic(), next = INFINITY;
+    if (interval > 0) {
+        next = watch->last_run + interval;
+    }
+    if (watch->retry_at > now) {
+        next = fmin(next, watch->retry_at);
+    }
+    return isfinite(next) ? clock_realtime_ms() + (int64_t)(1e3 * fmax(next - now, 0))
+                          : 0;
 }
 
 int learner_status(struct learner *learner, struct learner_status *out, const char *model,
@@ -419,7 +441,8 @@ int learner_status(struct learner *learner, struct learner_status *out, const ch
     double interval = 0;
     if (code == DEEPSAD_OK) {
         watch_models(learner, catalog);
-        watch_obstacle(status.obstacle, entry, learner->options.store);
+        watch_obstacle(status.obstacle, entry, learner->options.store,
+                       learner->directory);
         status.can_retrain = status.obstacle[0] == '\0';
         status.min_labels = entry->policy.retraining.min_labels;
         status.hold = entry->live.hold;
@@ -437,9 +460,7 @@ int learner_status(struct learner *learner, struct learner_status *out, const ch
         status.queued = watch->asked[0] != '\0';
         status.last_finished_at_ms = watch->last_finished_at_ms;
         memcpy(status.last_job, watch->last_job, sizeof status.last_job);
-        double next = watch->last_run + interval - clock_monotonic();
-        status.next_at_ms =
-            interval > 0 ? clock_realtime_ms() + (int64_t)(1e3 * fmax(next, 0)) : 0;
+        status.next_at_ms = next_time(watch, interval);
     }
     status.running = strcmp(learner->running, model) == 0;
     if (status.running) {

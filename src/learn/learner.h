@@ -5,7 +5,7 @@
  *
  *     labels in the store -> training set (training_rows.h) -> challenger
  * (model/retrain.h)
- *     -> gate (gate.h) -> version in the model directory (promote.h) -> registry -> next
+ *     -> gate (gate.h) -> version in the model directory (publish.h) -> registry -> next
  *     request
  *
  * A job is written to the store when it is made, when it starts and when it ends; one
@@ -63,8 +63,8 @@ void learner_notice(struct learner *learner, const char *model);
 int learner_retrain(struct learner *learner, char job[static STORE_ID_MAX + 1],
                     const char *model, const char *analyst, struct deepsad_error *error);
 
-/* Of a job that is queued or running: it ends within a batch. DEEPSAD_NOT_FOUND: neither.
- */
+/* Of a job that is queued or running: it ends within a batch, and changes nothing.
+ * DEEPSAD_INVALID: it is publishing its version already; DEEPSAD_NOT_FOUND: neither. */
 int learner_cancel(struct learner *learner, const char *job, struct deepsad_error *error);
 
 struct learner_progress {

@@ -20,6 +20,18 @@ static void on_phase(void *closure, const char *phase)
     learner_unlock(learner);
 }
 
+/* From here on the job is not to be cancelled: the version may be live at any moment. */
+static bool on_publish(void *closure)
+{
+    struct learner *learner = closure;
+    learner_lock(learner);
+    bool cancelled = atomic_load(&learner->cancelled);
+    learner->publishing = !cancelled;
+    snprintf(learner->progress.phase, sizeof learner->progress.phase, "publish");
+    learner_unlock(learner);
+    return !cancelled;
+}
+
 static void on_progress(void *closure, const struct deepsad_progress *progress)
 {
     struct learner *learner = closure;
@@ -49,11 +61,11 @@ static void log_end(const struct record *record, const struct round_result *resu
     const char *detail = "";
     char *text = json_dumps(result->detail, JSON_COMPACT);
     detail = text == NULL ? detail : text;
-    log_event(result->end == ROUND_REJECTED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
-              "retraining ended", LOG_TEXT("model", record->job.model),
-              LOG_TEXT("job", record->job.id), LOG_TEXT("decision", result->decision),
-              LOG_TEXT("reason", result->reason), LOG_INTEGER("version", result->version),
-              LOG_INTEGER("live", result->live),
+    bool warn = result->end == ROUND_REJECTED && result->quarantined > 0;
+    log_event(warn ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "retraining ended",
+              LOG_TEXT("model", record->job.model), LOG_TEXT("job", record->job.id),
+              LOG_TEXT("decision", result->decision), LOG_TEXT("reason", result->reason),
+              LOG_INTEGER("version", result->version), LOG_INTEGER("live", result->live),
               LOG_INTEGER("quarantined", result->quarantined),
               LOG_NUMBER("seconds", clock_monotonic() - record->started),
               LOG_TEXT("detail", detail));
@@ -173,6 +185,7 @@ static struct round_options options_of(struct learner *learner,
                   .progress = on_progress,
                   .closure = learner},
         .phase = on_phase,
+        .publish = on_publish,
         .closure = learner,
     };
 }
@@ -240,7 +253,8 @@ void learner_run_job(struct learner *learner, struct record *record,
     }
     learner->progress =
         (struct learner_progress){.job = ""}; /* there is nothing left to */
-    learner->running[0] = '\0';               /* cancel */
+    learner->publishing = false;
+    learner->running[0] = '\0'; /* cancel */
     atomic_store(&learner->cancelled, learner->stopping);
     learner_unlock(learner);
     if (status == DEEPSAD_OK) {

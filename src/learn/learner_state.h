@@ -27,6 +27,7 @@ struct learner {
     struct watch *watches;
     struct learner_progress progress; /* of the job that runs; job "" = none */
     char running[STORE_MODEL_MAX + 1];
+    bool publishing; /* the job that runs cannot be cancelled any more */
 
     atomic_bool cancelled;  /* the job that runs is to end */
     struct uuid_source ids; /* of the worker and of learner_retrain, under the mutex */

@@ -31,7 +31,9 @@ struct round_options {
     const char *job;       /* its id */
     bool by_hand;          /* trains even where nothing has changed */
     struct train_options train;
-    void (*phase)(void *closure, const char *phase); /* "collect", "gate", "publish" */
+    void (*phase)(void *closure, const char *phase); /* "collect", "gate" */
+    /* Before a version is written. False: cancelled; true: it is too late for that. */
+    bool (*publish)(void *closure);
     void *closure;
 };
 

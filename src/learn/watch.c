@@ -2,9 +2,11 @@
 #include "learn/watch.h"
 
 #include <jansson.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "model/policy.h"
@@ -61,8 +63,15 @@ static json_int_t rows_kept_with(const struct catalog_version *version)
     return rows;
 }
 
+static bool can_write(const char *models, const char *model)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s", models, model);
+    return access(path, W_OK | X_OK) == 0;
+}
+
 void watch_obstacle(char out[static WATCH_OBSTACLE], const struct catalog_entry *entry,
-                    struct store *store)
+                    struct store *store, const char *models)
 {
     struct store_counts counts = {0};
     out[0] = '\0';
@@ -70,6 +79,10 @@ void watch_obstacle(char out[static WATCH_OBSTACLE], const struct catalog_entry 
         snprintf(out, WATCH_OBSTACLE, "no version of the model loads");
     } else if (entry->policy.retraining.mode == POLICY_NEVER) {
         snprintf(out, WATCH_OBSTACLE, "retraining.mode is never in its model.yaml");
+    } else if (!can_write(models, entry->name)) {
+        snprintf(out, WATCH_OBSTACLE,
+                 "its directory in the models directory cannot be written by this user; "
+                 "change its owner (chown)");
     } else if (rows_kept_with(&entry->versions[0]) < WATCH_ROWS_MIN &&
                store_counts(store, &counts, entry->name, NULL) == DEEPSAD_OK &&
                counts.samples < WATCH_ROWS_MIN) {

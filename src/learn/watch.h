@@ -34,10 +34,11 @@ struct watch {
 int watch_load(struct watch *watch, struct store *store, const char *model,
                struct deepsad_error *error);
 
-/* Why a model cannot be retrained, in words for people; "" = it can. */
+/* Why a model cannot be retrained, in words for people; "" = it can. `models`: the models
+ * directory. */
 enum { WATCH_OBSTACLE = 256 };
 void watch_obstacle(char out[static WATCH_OBSTACLE], const struct catalog_entry *entry,
-                    struct store *store);
+                    struct store *store, const char *models);
 
 /* The trigger that is due, "labels" or "interval", or NULL; *at: when to look again at
  * the latest. Counts the journal's changes where labels were noticed or `poll`. */

@@ -2,12 +2,14 @@
 #include "store/sqlite_db.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* More than a transaction changes, or pages are written more than once. */
 enum { WRITER_CACHE_KIB = 32 << 10 };
@@ -134,6 +136,16 @@ static int configure(struct sqlite_db *db, const char *synchronous,
                      synchronous);
 }
 
+/* Not for everybody to read, whatever the umask: it holds rows and verdicts. SQLite gives
+ * the files beside it the same permissions. */
+static void make_private(const char *path)
+{
+    int descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (descriptor >= 0) {
+        close(descriptor);
+    } /* else it is there, or SQLite says what is wrong */
+}
+
 int sqlite_db_open(struct sqlite_db **out, const char *path, enum sqlite_access access,
                    const char *synchronous, struct deepsad_error *error)
 {
@@ -142,6 +154,9 @@ int sqlite_db_open(struct sqlite_db **out, const char *path, enum sqlite_access 
         return error_no_memory(error, "a connection to the label store");
     }
     db->writes = access != SQLITE_READS;
+    if (access == SQLITE_MAKES) {
+        make_private(path);
+    }
     int code = sqlite3_open_v2(path, &db->handle,
                                SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
                                    (access == SQLITE_MAKES ? SQLITE_OPEN_CREATE : 0),

@@ -255,6 +255,7 @@ int sqlite_samples_list(struct store *store, struct store_samples *out, const ch
     static const char UNLABELED[] = NEWEST("0", "") " UNION ALL " NEWEST(
         "1", " AND labels = 0 AND brought = 0") " ORDER BY seq DESC LIMIT ?3";
     struct sqlite_readers *readers = sqlite_store_of(store)->readers;
+    sqlite_writer_flush(sqlite_store_of(store)->writer); /* what was kept just now, too */
     struct store_samples found = {.features = features};
     struct sqlite_db *db = NULL;
     int status = sqlite_readers_take(readers, &db, error);

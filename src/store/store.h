@@ -317,7 +317,8 @@ static inline int store_sample_get(struct store *store, struct store_samples *ou
     return store->ops->sample_get(store, out, model, id, error);
 }
 
-/* The newest `limit` that have so many features, newest first. */
+/* The newest `limit` that have so many features, newest first. Waits for what is queued.
+ */
 static inline int store_samples_list(struct store *store, struct store_samples *out,
                                      const char *model, size_t features,
                                      enum store_select select, size_t limit,

@@ -120,6 +120,12 @@ static void keep_rows(struct fixture *fixture, size_t count, float offset)
     store_samples_done(&last);
 }
 
+static bool may_publish(void *closure)
+{
+    const struct fixture *fixture = closure;
+    return !atomic_load(&fixture->cancelled);
+}
+
 static int try_round(struct fixture *fixture, struct round_result *out, bool by_hand,
                      struct deepsad_error *error)
 {
@@ -130,7 +136,9 @@ static int try_round(struct fixture *fixture, struct round_result *out, bool by_
         .directory = fixture->models,
         .job = "job-1",
         .by_hand = by_hand,
-        .train = {.threads = 2, .deadline = 1e18, .cancelled = &fixture->cancelled}};
+        .train = {.threads = 2, .deadline = 1e18, .cancelled = &fixture->cancelled},
+        .publish = may_publish,
+        .closure = fixture};
     int status = round_run(out, &options, error);
     registry_release(fixture->registry, catalog);
     return status;
@@ -242,7 +250,7 @@ static void labels_taken_back_leave_the_next_version(void **state)
         DEEPSAD_OK);
     struct round_result result = run_round(fixture);
     assert_int_equal(result.end, ROUND_PROMOTED);
-    assert_non_null(strstr(result.reason, "3 labels taken back"));
+    assert_non_null(strstr(result.reason, "labels taken back are out: 3"));
     assert_int_equal(live(fixture), 4);
     tear_down(fixture);
 }

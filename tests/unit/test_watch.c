@@ -51,7 +51,8 @@ static struct counting counting_of(size_t changes)
 /* ---- Obstacles --------------------------------------------------------------------- */
 
 static char many_rows[] = "{\"reservoir\": {\"rows\": 500}}", no_rows[] = "{}";
-static char name[] = "m";
+/* A model of that name in "/" can be written. */
+static char name[] = "tmp";
 
 static struct catalog_entry entry_of(struct catalog_version *version, char *card)
 {
@@ -70,10 +71,21 @@ static void assert_obstacle(const struct catalog_entry *entry, size_t samples,
     char out[WATCH_OBSTACLE];
     struct counting counting = counting_of(0);
     counting.samples = samples;
-    watch_obstacle(out, entry, &counting.store);
+    watch_obstacle(out, entry, &counting.store, "/");
     if (part == NULL ? out[0] != '\0' : strstr(out, part) == NULL) {
         fail_msg("\"%s\" does not say \"%s\"", out, part == NULL ? "" : part);
     }
+}
+
+static void a_directory_that_cannot_be_written_is_an_obstacle(void **state)
+{
+    (void)state;
+    struct catalog_version version;
+    char card[] = "{\"reservoir\":{\"rows\":500}}", out[WATCH_OBSTACLE];
+    struct catalog_entry entry = entry_of(&version, card);
+    struct counting counting = counting_of(0);
+    watch_obstacle(out, &entry, &counting.store, "/nonexistent");
+    assert_non_null(strstr(out, "cannot be written"));
 }
 
 static void a_model_without_rows_to_train_on_says_what_to_do(void **state)
@@ -285,6 +297,7 @@ static void a_model_without_jobs_starts_from_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_directory_that_cannot_be_written_is_an_obstacle),
         cmocka_unit_test(a_model_without_rows_to_train_on_says_what_to_do),
         cmocka_unit_test(a_model_that_is_not_to_be_retrained_says_so),
         cmocka_unit_test(enough_labels_are_due_once_they_are_quiet),
