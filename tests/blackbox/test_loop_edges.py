@@ -9,6 +9,7 @@ import time
 
 from conftest import SLOW, run
 # pylint: disable=unused-import, redefined-outer-name
+from test_jobs import finish
 from test_loop import loop, slow_loop, start_job, trained, trained_slowly  # noqa: F401
 
 
@@ -46,6 +47,21 @@ def test_a_model_directory_removed_while_its_job_runs(slow_loop):  # noqa: F811
     ended = one.wait(1, timeout=60)
     assert ended["state"] == "failed" and str(one.models / "m") in ended["reason"], ended
     assert scores(one) == before
+
+
+def test_a_queued_job_of_a_model_that_is_removed_has_failed(slow_loop, make_model):  # noqa: F811
+    one = slow_loop()
+    make_model(one.models, "early", features=3)
+    reload(one)
+    running = start_job(one)
+    answer = one.server.request("POST", "/v1/models/early/retrain")
+    assert answer.json["state"] == "queued", answer.text
+    shutil.rmtree(one.models / "early")
+    reload(one)
+    one.server.request("DELETE", "/v1/jobs/" + running["job"])
+    job = finish(one.server, answer.json["job"])
+    one.server.wait_for('"model":"early","job"')
+    assert job["state"] == "failed" and "removed" in job["reason"], job
 
 
 def test_a_policy_broken_while_a_job_runs_changes_nothing(slow_loop):  # noqa: F811
