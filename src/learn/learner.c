@@ -68,6 +68,49 @@ static bool take_asked(struct watch *watch, struct record *record)
     return true;
 }
 
+/* Takes a job out of the queue. */
+static bool dequeue(struct learner *learner, const char *job, struct record *record)
+{
+    bool found = false;
+    learner_lock(learner);
+    for (size_t i = 0; i < learner->count && !found; i++) {
+        struct watch *watch = &learner->watches[i];
+        found = strcmp(watch->asked, job) == 0 && take_asked(watch, record);
+    }
+    learner_unlock(learner);
+    return found;
+}
+
+/* The job asked for by hand of watch number `i`, "" = none; false: there is no such
+ * watch. */
+static bool asked_of(struct learner *learner, size_t i,
+                     char model[static STORE_MODEL_MAX + 1],
+                     char job[static STORE_ID_MAX + 1])
+{
+    learner_lock(learner);
+    bool is = i < learner->count;
+    if (is) {
+        memcpy(model, learner->watches[i].model, STORE_MODEL_MAX + 1);
+        memcpy(job, learner->watches[i].asked, STORE_ID_MAX + 1);
+    }
+    learner_unlock(learner);
+    return is;
+}
+
+/* What was asked for of a model that is gone since: nothing else would ever end it. */
+static void end_orphans(struct learner *learner, const struct catalog *catalog)
+{
+    char model[STORE_MODEL_MAX + 1], job[STORE_ID_MAX + 1];
+    for (size_t i = 0; asked_of(learner, i, model, job); i++) {
+        struct record record;
+        bool gone = job[0] != '\0' && catalog_find(catalog, model) == NULL;
+        if (gone && dequeue(learner, job, &record)) {
+            record_fail(&record, learner->options.store, "failed",
+                        "the model was removed before the job ran", NULL);
+        }
+    }
+}
+
 static void start_record(struct learner *learner, struct record *record,
                          const char *model, const char *trigger)
 {
@@ -130,6 +173,7 @@ static void look(struct learner *learner, bool poll, double *at)
 {
     const struct catalog *catalog = registry_acquire(learner->options.registry);
     watch_models(learner, catalog);
+    end_orphans(learner, catalog);
     for (size_t i = 0; i < catalog->count && !atomic_load(&learner->cancelled); i++) {
         const struct catalog_entry *entry = &catalog->entries[i];
         struct record record;
@@ -374,19 +418,6 @@ int learner_retrain(struct learner *learner, char job[static STORE_ID_MAX + 1],
         status = refuse_second(job, model, error);
     }
     return status;
-}
-
-/* Takes a job out of the queue. */
-static bool dequeue(struct learner *learner, const char *job, struct record *record)
-{
-    bool found = false;
-    learner_lock(learner);
-    for (size_t i = 0; i < learner->count && !found; i++) {
-        struct watch *watch = &learner->watches[i];
-        found = strcmp(watch->asked, job) == 0 && take_asked(watch, record);
-    }
-    learner_unlock(learner);
-    return found;
 }
 
 int learner_cancel(struct learner *learner, const char *job, struct deepsad_error *error)

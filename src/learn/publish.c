@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/file.h"
 #include "model/model_file.h"
 #include "model/version.h"
 
@@ -45,5 +46,12 @@ int publish_version(unsigned *number, const struct publish_place *place,
                     const struct deepsad_model *model, bool challenger,
                     struct deepsad_error *error)
 {
+    /* Saving would make the directory: a model that was removed meanwhile stays removed.
+     */
+    if (!file_is_directory(place->directory)) {
+        return error_set(error, DEEPSAD_NOT_FOUND,
+                         "%s is gone: it was removed while its model was retrained",
+                         place->directory);
+    }
     return version_save(model, place->directory, challenger, number, error);
 }

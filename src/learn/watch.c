@@ -118,7 +118,9 @@ static bool interval_over(const struct watch *watch, const struct policy *policy
         return false;
     }
     double next = watch->last_run + interval;
-    *at = fmin(*at, fmax(next, now));
+    if (now < next) {
+        *at = fmin(*at, next);
+    } /* else a job starts now, or something is in its way for longer than that */
     return now >= next;
 }
 
