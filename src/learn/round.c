@@ -8,6 +8,7 @@
 
 #include "learn/decide.h"
 #include "learn/training_rows.h"
+#include "model/training_set_file.h"
 
 /* Fewer unlabeled rows than this teach a model nothing that it could be calibrated by. */
 enum { ROUND_ROWS_MIN = 100 };

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "model/digest.h"
 #include "model/manifest.h"
+#include "model/training_set_file.h"
 #include "nn/matrix.h"
 
 /* Larger files are not models of ours: the largest network with its calibration is far

@@ -16,7 +16,6 @@
 
 #include "base/error.h"
 #include "deepsad.h"
-#include "model/safetensors.h"
 
 /* Plain value. Rows in this order: `base` unlabeled rows of the first training, `traffic`
  * unlabeled rows kept since, then the labelled ones, those that came with the first data
@@ -54,10 +53,6 @@ int training_set_from_dataset(struct training_set *out,
                               const struct deepsad_dataset *dataset, size_t unlabeled_max,
                               struct deepsad_error *error);
 
-/* Of a model file; DEEPSAD_NOT_FOUND where the model keeps none. */
-int training_set_read(struct training_set *out, const char *path,
-                      struct deepsad_error *error);
-
 /* SHA-256 over the label ids and verdicts, and over the rows: for the manifest. */
 enum { TRAINING_SET_DIGEST = 65 };
 void training_set_digest(char text[static TRAINING_SET_DIGEST],
@@ -65,13 +60,5 @@ void training_set_digest(char text[static TRAINING_SET_DIGEST],
 /* The same of the labels alone. */
 void training_set_labels_digest(char text[static TRAINING_SET_DIGEST],
                                 const struct training_set *set);
-
-/* Tensors reservoir.x (rows, features), .y, .ordinal (labels), and in __metadata__ the
- * counts and ids; for model_file.c. Reading checks all of it, against the digest in the
- * manifest too. */
-int training_set_save(const struct training_set *set, struct safetensors_writer *writer,
-                      struct deepsad_error *error);
-int training_set_load(struct training_set *out, const struct safetensors *file,
-                      size_t features, struct deepsad_error *error);
 
 #endif

@@ -11,6 +11,7 @@
 #include "model/retrain.h"
 #include "model/training.h"
 #include "nn/matrix.h"
+#include "model/training_set_file.h"
 
 static const json_t *lineage_of(const struct original *original)
 {

@@ -15,6 +15,7 @@
 #include "model/model.h"
 #include "model/model_file.h"
 #include "model/retrain.h"
+#include "model/training_set_file.h"
 
 enum { RUNS = 9 };
 

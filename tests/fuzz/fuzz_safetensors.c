@@ -4,6 +4,7 @@
 #include "fuzz.h"
 
 #include "model/model_file.h"
+#include "model/training_set_file.h"
 
 enum { FEATURES = 2 }; /* of the corpus */
 

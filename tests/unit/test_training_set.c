@@ -7,7 +7,7 @@
 
 #include "model/model.h"
 #include "model/model_file.h"
-#include "model/training_set.h"
+#include "model/training_set_file.h"
 
 enum { UNLABELED = 300, NORMALS = 12, ANOMALIES = 15, FEATURES = 4 };
 
