@@ -10,8 +10,8 @@
 #include "model/model_file.h"
 #include "model/retrain.h"
 #include "model/training.h"
-#include "nn/matrix.h"
 #include "model/training_set_file.h"
+#include "nn/matrix.h"
 
 static const json_t *lineage_of(const struct original *original)
 {
