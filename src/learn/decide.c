@@ -43,12 +43,21 @@ static int publish(struct round *round, struct deepsad_model *model,
     return status;
 }
 
+/* As it is on disk now: somebody may have rolled back since the round began. */
+static bool is_held(const struct round *round)
+{
+    struct live live;
+    return live_read(&live, round->place.directory, NULL) == DEEPSAD_OK
+               ? live.hold
+               : round->entry->live.hold;
+}
+
 /* The winner goes live, or where nobody may promote but a person, waits for that. */
 static int promote(struct round *round, struct deepsad_model *model,
                    const struct training_set *set, struct deepsad_error *error)
 {
     bool manual = round->entry->policy.retraining.mode != POLICY_AUTO;
-    if (!manual && !round->entry->live.hold) {
+    if (!manual && !is_held(round)) {
         return publish(round, model, set, false, error);
     }
     char reason[sizeof round->result.reason];
@@ -63,8 +72,7 @@ static int promote(struct round *round, struct deepsad_model *model,
 static int recalibrate(struct round *round, struct deepsad_error *error)
 {
     const struct policy *policy = &round->entry->policy;
-    if (policy->retraining.mode != POLICY_AUTO || round->entry->live.hold ||
-        !round->moved) {
+    if (policy->retraining.mode != POLICY_AUTO || !round->moved || is_held(round)) {
         return DEEPSAD_OK;
     }
     struct deepsad_model *model = NULL;

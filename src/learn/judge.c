@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "learn/known.h"
+
 /* Which part of a class is asked about again, and how far off its rank must be. */
 static const double second_share = 0.05;
 static const double odd_anomaly_rank = 0.2;
@@ -104,7 +106,7 @@ static void add_suspects(json_t *out, struct suspect *suspects, signed char y,
     size_t count = 0, class_count = 0;
     for (size_t i = 0; i < set->labels; i++) {
         class_count += set->y[i] == y;
-        if (set->y[i] == y && set->ids[i][0] != '\0' && is_odd(y, ranks[i])) {
+        if (set->y[i] == y && !known_is_first(set, i) && is_odd(y, ranks[i])) {
             double oddness = y < 0 ? (double)ranks[i] : -(double)ranks[i];
             suspects[count++] = (struct suspect){oddness, i};
         }

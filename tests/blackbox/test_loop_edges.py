@@ -64,6 +64,20 @@ def test_a_queued_job_of_a_model_that_is_removed_has_failed(slow_loop, make_mode
     assert job["state"] == "failed" and "removed" in job["reason"], job
 
 
+def test_rolling_back_while_a_job_runs_holds_what_comes_of_it(slow_loop):  # noqa: F811
+    one = slow_loop()
+    shutil.copytree(one.models / "m" / "2", one.models / "m" / "3")
+    reload(one)
+    start_job(one)
+    answer = one.server.request("POST", "/v1/models/m/versions/2/activate")
+    assert answer.status == 200 and answer.json["hold"], answer.text
+    ended = one.wait(1, timeout=60)
+    assert ended["state"] == "waiting" and "held" in ended["reason"], ended
+    assert one.version() == "2"
+    assert one.server.request("POST", "/v1/models/m/release").status == 200
+    assert one.version() == "2"  # what waits is activated by somebody, or comes again
+
+
 def test_a_policy_broken_while_a_job_runs_changes_nothing(slow_loop):  # noqa: F811
     one = slow_loop()
     start_job(one)
