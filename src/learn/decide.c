@@ -2,9 +2,12 @@
 #include "learn/decide.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "learn/judge.h"
+#include "learn/training_rows.h"
 
 /* ---- Publishing -------------------------------------------------------------------- */
 
@@ -124,13 +127,119 @@ static int compare(struct round *round, struct gate_measures *out, const char *n
     return status;
 }
 
+/* ---- One analyst among several ----------------------------------------------------- */
+
+/* More are not looked at one by one. */
+enum { BLAME_MOST = 8 };
+
+/* Whose the new label is the first of, in the order of the journal. */
+static bool is_first_of_analyst(const struct collected *collected, size_t label)
+{
+    for (size_t i = 0; i < label; i++) {
+        if (collected->fresh[i].analyst == collected->fresh[label].analyst) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static size_t count_analysts(const struct collected *collected)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < collected->new_count; i++) {
+        count += is_first_of_analyst(collected, i);
+    }
+    return count;
+}
+
+/* The training set without the new labels for which left_out (new_count). */
+static int rows_without(struct training_set *out, const struct round *round,
+                        const bool *left_out, struct deepsad_error *error)
+{
+    struct collected others = round->collected;
+    others.fresh = malloc((others.new_count + 1) * sizeof *others.fresh);
+    if (others.fresh == NULL) {
+        return error_no_memory(error, "labels");
+    }
+    memcpy(others.fresh, round->collected.fresh, others.new_count * sizeof *others.fresh);
+    collected_drop(&others, left_out);
+    int status = training_rows_make(out, &others, true, &round->entry->policy, error);
+    free(others.fresh);
+    return status;
+}
+
+/* Trains without those labels; if that passes, it is promoted, and they wait. */
+static int try_without(struct round *round, const struct deepsad_model *judge_of,
+                       const bool *left_out, const char *analyst, const char *why,
+                       bool *spared, struct deepsad_error *error)
+{
+    struct training_set set = {0};
+    struct deepsad_model *model = NULL;
+    struct gate_measures measures = {.verdict = GATE_WORSE};
+    char reason[160];
+    int status = rows_without(&set, round, left_out, error);
+    if (status == DEEPSAD_OK) {
+        status = train(round, &model, &set, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = compare(round, &measures, "without_one_analyst", judge_of, model, error);
+    }
+    if (status == DEEPSAD_OK && measures.verdict == GATE_PASSED) {
+        *spared = true;
+        snprintf(reason, sizeof reason, "stopped by the gate: %s", why);
+        status = round_quarantine(round, left_out, reason, error);
+        round_conclude(round, ROUND_PROMOTED, "promoted",
+                       "without the new labels of %.60s, with which it is %s",
+                       analyst == NULL ? "those who gave no name" : analyst, why);
+    }
+    if (status == DEEPSAD_OK && *spared) {
+        status = promote(round, model, &set, error);
+    }
+    deepsad_model_unref(model);
+    training_set_done(&set);
+    return status;
+}
+
+/* Where several analysts gave the new labels, those of one may be all that is wrong: then
+ * they alone wait. */
+static int spare_others(struct round *round, const struct deepsad_model *judge_of,
+                        const char *why, bool *spared, struct deepsad_error *error)
+{
+    const struct collected *collected = &round->collected;
+    size_t analysts = count_analysts(collected);
+    bool *left_out = calloc(collected->new_count + 1, sizeof *left_out);
+    int status = left_out == NULL ? error_no_memory(error, "labels") : DEEPSAD_OK;
+    *spared = false;
+    for (size_t i = 0; i < collected->new_count && analysts > 1 &&
+                       analysts <= BLAME_MOST && !*spared && status == DEEPSAD_OK;
+         i++) {
+        if (!is_first_of_analyst(collected, i)) {
+            continue;
+        }
+        for (size_t j = 0; j < collected->new_count; j++) {
+            left_out[j] = collected->fresh[j].analyst == collected->fresh[i].analyst;
+        }
+        const char *analyst = collected->in_force.labels[collected->fresh[i].at].analyst;
+        status = try_without(round, judge_of, left_out, analyst, why, spared, error);
+    }
+    free(left_out);
+    return status;
+}
+
+/* ---- Decisions --------------------------------------------------------------------- */
+
 /* The new labels wait, the challenger is kept aside. */
 static int stop(struct round *round, const char *why, struct deepsad_error *error)
 {
     char reason[160];
+    bool spared;
+    int status = spare_others(round, round->champion->model, why, &spared, error);
+    if (status != DEEPSAD_OK || spared) {
+        return status;
+    }
     snprintf(reason, sizeof reason, "stopped by the gate: %s", why);
     round_conclude(round, ROUND_REJECTED, "stopped", "%s", reason);
-    int status = round_quarantine(round, NULL, reason, error);
+    status = round_quarantine(round, NULL, reason, error);
     if (status == DEEPSAD_OK) {
         status = publish(round, round->challenger, &round->full_set, true, error);
     }
@@ -142,8 +251,13 @@ static int promote_control(struct round *round, const char *why,
                            struct deepsad_error *error)
 {
     char reason[160];
+    bool spared;
+    int status = spare_others(round, round->control, why, &spared, error);
+    if (status != DEEPSAD_OK || spared) {
+        return status;
+    }
     snprintf(reason, sizeof reason, "stopped by the gate: %s", why);
-    int status = round_quarantine(round, NULL, reason, error);
+    status = round_quarantine(round, NULL, reason, error);
     round_conclude(round, ROUND_PROMOTED, "control promoted",
                    "without the new labels, which %s", why);
     return status == DEEPSAD_OK ? promote(round, round->control, &round->old_set, error)

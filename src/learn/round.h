@@ -6,8 +6,10 @@
  *     old labels (+ new ones) -> challenger --gate against the champion--> promoted
  *                                    |  only the ranks moved, or labels were taken back:
  *                                    +--> control (old labels only) is the judge
- *     stopped: the new labels go to quarantine, the challenger is kept as a version that
- *     is not live, and the champion's p-values are made anew if its rows have moved
+ *     stopped: where one of several analysts gave all that is wrong, his new labels go to
+ *     quarantine and the others' are promoted; else all new ones go there, the challenger
+ *     is kept as a version that is not live, and the champion's p-values are made anew if
+ *     its rows have moved
  *
  * Nothing here is shared with other threads but the store: a round may run at the lowest
  * priority (learn/quiet.h).

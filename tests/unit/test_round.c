@@ -264,6 +264,27 @@ static void new_traffic_alone_makes_a_version(void **state)
     tear_down(fixture);
 }
 
+static void an_honest_analyst_is_not_held_for_another(void **state)
+{
+    struct fixture *fixture = set_up(state);
+    struct store_labels labels;
+    teach_honestly(fixture);
+    judge_rows(fixture, 8, NEAR, STORE_ANOMALOUS, "kim");
+    attack(fixture);
+    struct round_result result = run_round(fixture);
+    assert_int_equal(result.end, ROUND_PROMOTED);
+    assert_non_null(strstr(result.reason, "without the new labels of mallory"));
+    assert_int_equal(result.quarantined, FLIPPED);
+    assert_int_equal(store_labels_in_force(fixture->store, &labels, "m", FEATURES, NULL),
+                     DEEPSAD_OK);
+    for (size_t i = 0; i < labels.count; i++) {
+        bool mallory = strcmp(labels.labels[i].analyst, "mallory") == 0;
+        assert_int_equal(labels.labels[i].quarantine != NULL, mallory);
+    }
+    store_labels_done(&labels);
+    tear_down(fixture);
+}
+
 static bool recalibrated(struct fixture *fixture)
 {
     const struct catalog *catalog = registry_acquire(fixture->registry);
@@ -322,6 +343,7 @@ int main(void)
         TEST(ordinary_rows_called_anomalous_are_held_before_training),
         TEST(labels_taken_back_leave_the_next_version),
         TEST(new_traffic_alone_makes_a_version),
+        TEST(an_honest_analyst_is_not_held_for_another),
         TEST(a_stop_beside_new_traffic_recalibrates_the_champion),
         TEST(a_round_that_is_cancelled_publishes_nothing),
         TEST(by_hand_the_same_rows_make_the_same_model),
