@@ -11,6 +11,7 @@ import pytest
 from conftest import SLOW, gaussian_rows, run, write_csv
 
 ROWS, ODD, FEATURES = 900, 90, 4
+STEPS = 1500 if SLOW == 1 else 200  # of a training that can be caught while it runs
 POLICY = """alpha: 0.05
 retraining:
   mode: {mode}
@@ -260,8 +261,8 @@ def trained_slowly(deepsad, tmp_path_factory):
     folder = tmp_path_factory.mktemp("slow")
     x = gaussian_rows(400, FEATURES, seed=5, anomalies=20)
     write_csv(folder / "train.csv", x, [""] * 380 + ["anomalous"] * 20)
-    run(deepsad, "train", folder / "train.csv", "--out", folder / "m", "--set", "steps=1500",
-        "--set", "hidden=256,64")
+    run(deepsad, "train", folder / "train.csv", "--out", folder / "m", "--set",
+        f"steps={STEPS}", "--set", "hidden=256,64")
     return folder / "m"
 
 
@@ -296,7 +297,7 @@ def test_a_running_job_is_seen_refuses_a_second_and_is_cancelled(slow_loop):
     one = slow_loop()
     version = one.version()
     job = start_job(one)
-    assert 0 <= job["progress"]["fraction"] <= 1 and job["progress"]["steps"] == 1500
+    assert 0 <= job["progress"]["fraction"] <= 1 and job["progress"]["steps"] == STEPS
     second = one.server.request("POST", "/v1/models/m/retrain")
     assert second.status == 409 and job["job"] in second.json["detail"]
     answer = one.server.request("DELETE", "/v1/jobs/" + job["job"])
