@@ -42,8 +42,10 @@ static void end_orphans(struct learner *learner, const struct catalog *catalog)
         struct record record;
         bool gone = job[0] != '\0' && catalog_find(catalog, model) == NULL;
         if (gone && learner_dequeue(learner, job, &record)) {
-            record_fail(&record, learner->options.store, "failed",
-                        "the model was removed before the job ran", NULL);
+            struct deepsad_error fault = {0};
+            int status = error_set(&fault, DEEPSAD_NOT_FOUND,
+                                   "model %s was removed before the job ran", model);
+            learner_fail_job(learner, &record, status, &fault);
         }
     }
 }

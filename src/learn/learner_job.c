@@ -146,7 +146,7 @@ static void end_well(struct learner *learner, struct record *record,
     tell(learner, &event);
 }
 
-static void end_badly(struct learner *learner, struct record *record, int status,
+void learner_fail_job(struct learner *learner, struct record *record, int status,
                       const struct deepsad_error *fault)
 {
     const char *state = status == DEEPSAD_CANCELLED ? "cancelled" : "failed";
@@ -261,6 +261,6 @@ void learner_run_job(struct learner *learner, struct record *record,
         end_well(learner, record, &result, parent);
         prune(learner, record->job.model);
     } else {
-        end_badly(learner, record, status, &fault);
+        learner_fail_job(learner, record, status, &fault);
     }
 }

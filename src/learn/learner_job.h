@@ -11,4 +11,9 @@
 void learner_run_job(struct learner *learner, struct record *record,
                      const struct catalog_entry *entry);
 
+/* The end of a job that did not run through, or could not begin: `status` and `fault` say
+ * why. */
+void learner_fail_job(struct learner *learner, struct record *record, int status,
+                      const struct deepsad_error *fault);
+
 #endif
