@@ -111,7 +111,7 @@ static void a_model_is_as_good_as_itself(void **state)
 static void a_measure_that_was_not_taken_is_null(void **state)
 {
     (void)state;
-    struct gate_measures measures = {.champion_auc = NAN, .challenger_auc = 0.5};
+    struct gate_measures measures = {.champion_auc = (double)NAN, .challenger_auc = 0.5};
     json_t *told = judge_describe(&measures);
     assert_true(json_is_null(json_object_get(told, "champion_auc")));
     assert_true(json_is_null(json_object_get(told, "auc_difference")));

@@ -186,6 +186,60 @@ static void random_takes_rows_from_all_over(void **state)
     assert_true(low > 25 && low < 75);
 }
 
+/* Ranks of the probes, rising, of a list of 20 beside these labels: there are four. */
+static size_t probe(size_t ranks[static 20], struct candidates *c,
+                    const struct select_label *labels, size_t count)
+{
+    struct select_choice choices[20];
+    size_t probes = 0;
+    c->rows.labels = labels;
+    c->rows.label_count = count;
+    assert_int_equal(choose(choices, 20, SELECT_MIXED, c), 20);
+    for (size_t i = 0; i < 20; i++) {
+        if (choices[i].why == SELECT_BOUNDARY) {
+            assert_true(probes == 0 || choices[i].rank > ranks[probes - 1]);
+            ranks[probes++] = choices[i].rank;
+        }
+    }
+    return probes;
+}
+
+static void one_in_five_probes_where_anomalies_seem_to_end(void **state)
+{
+    struct select_label labels[] = {{301.5F, false}, {391.5F, true}}; /* ranks 99, 9 */
+    static const size_t expected[] = {14, 24, 38, 62};                /* equal ratios */
+    size_t ranks[20];
+    assert_int_equal(probe(ranks, *state, labels, 2), 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(ranks[i] >= expected[i] && ranks[i] <= expected[i] + 3);
+    }
+}
+
+static void verdicts_that_contradict_the_others_move_the_probes_little(void **state)
+{
+    struct select_label labels[] = {{395.5F, false}, {394.5F, true},  {393.5F, true},
+                                    {301.5F, false}, {300.5F, false}, {299.5F, true},
+                                    {298.5F, false}};
+    size_t ranks[20];
+    assert_int_equal(probe(ranks, *state, labels, 7), 4);
+    assert_true(ranks[0] > 6 && ranks[3] < 99);
+}
+
+static void without_a_known_normal_probes_end_in_the_middle(void **state)
+{
+    struct select_label labels[] = {{391.5F, true}};
+    size_t ranks[20];
+    assert_int_equal(probe(ranks, *state, labels, 1), 4);
+    assert_true(ranks[0] > 9 && ranks[3] > 99 && ranks[3] < ROWS / 2);
+}
+
+static void without_a_known_anomaly_nothing_is_probed(void **state)
+{
+    struct select_label labels[] = {{391.5F, false}};
+    size_t ranks[20];
+    assert_int_equal(probe(ranks, *state, labels, 1), 0);
+}
+
 static void fewer_rows_than_wanted_are_all_taken(void **state)
 {
     struct candidates *c = *state;
@@ -218,6 +272,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(uncertain_takes_p_values_next_to_alpha, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(random_takes_rows_from_all_over, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_in_five_probes_where_anomalies_seem_to_end,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            verdicts_that_contradict_the_others_move_the_probes_little, setup, teardown),
+        cmocka_unit_test_setup_teardown(without_a_known_normal_probes_end_in_the_middle,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(without_a_known_anomaly_nothing_is_probed, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(fewer_rows_than_wanted_are_all_taken, setup,
                                         teardown),
     };
