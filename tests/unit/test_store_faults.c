@@ -175,7 +175,7 @@ static void a_file_damaged_at_work_fails_and_recovers(void **state)
     int health = store_health(store, NULL);
     write_file(state, whole.data, whole.length);
     assert_true(status == DEEPSAD_IO && health == DEEPSAD_IO);
-    assert_error_says(error, "the label store cannot write: the file is damaged");
+    assert_error_says(error, "the file is damaged"); /* found writing, or opening again */
     wait_until_healthy(store);
     error = (struct deepsad_error){0};
     assert_int_equal(add_large(store, 1, 3, &count, &error), DEEPSAD_OK);
