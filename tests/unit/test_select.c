@@ -110,45 +110,6 @@ static void judge_some(struct candidates *c, struct select_label *labels)
     c->rows.label_count = 20;
 }
 
-static void probes_lie_between_what_was_judged_anomalous_and_normal(void **state)
-{
-    struct select_choice choices[10];
-    struct select_label labels[20];
-    struct candidates *c = *state;
-    size_t probes = 0;
-    judge_some(c, labels);
-    assert_int_equal(choose(choices, 10, SELECT_MIXED, c), 10);
-    for (size_t i = 0; i < 10; i++) {
-        if (choices[i].why == SELECT_BOUNDARY) {
-            assert_in_range(choices[i].rank, 9, 101);
-            probes++;
-        }
-    }
-    assert_int_equal(probes, 2);
-}
-
-static void a_wrong_verdict_does_not_move_the_boundary(void **state)
-{
-    struct select_choice choices[10];
-    struct select_label labels[20];
-    struct candidates *c = *state;
-    judge_some(c, labels);
-    labels[19] = (struct select_label){10, true}; /* an anomaly near the very end */
-    choose(choices, 10, SELECT_MIXED, c);
-    for (size_t i = 0; i < 10; i++) {
-        assert_true(choices[i].why != SELECT_BOUNDARY || choices[i].rank <= 101);
-    }
-}
-
-static void without_a_known_anomaly_nothing_is_probed(void **state)
-{
-    struct select_choice choices[10];
-    choose(choices, 10, SELECT_MIXED, *state);
-    for (size_t i = 0; i < 10; i++) {
-        assert_true(choices[i].why != SELECT_BOUNDARY);
-    }
-}
-
 static void the_pool_grows_with_what_is_found(void **state)
 {
     struct select_choice choices[20];
@@ -260,12 +221,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(mixed_starts_at_the_top_and_goes_far, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(mixed_draws_one_in_ten_at_random, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(
-            probes_lie_between_what_was_judged_anomalous_and_normal, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_wrong_verdict_does_not_move_the_boundary, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(without_a_known_anomaly_nothing_is_probed, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(the_pool_grows_with_what_is_found, setup,
                                         teardown),
