@@ -146,6 +146,13 @@ static const struct setting settings[] = {
      .max = 256,
      .fallback = "1",
      .help = "Threads of a retraining; 0: one per core."},
+    {.key = "learning.jobs",
+     .type = SETTING_COUNT,
+     AT(learning.jobs),
+     .min = 0,
+     .max = 1e9,
+     .fallback = "10000",
+     .help = "Records of ended retrainings that are kept, of all models; 0: all."},
     {.key = "learning.priority",
      .type = SETTING_CHOICE,
      AT(learning.priority),
@@ -411,5 +418,6 @@ struct store_retention config_retention(const struct config *config)
         .samples = config->samples.count,
         .samples_age = config->samples.age,
         .idempotency_age = config->labels.idempotency_age,
+        .jobs = config->learning.jobs,
     };
 }

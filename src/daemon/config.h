@@ -40,7 +40,7 @@ struct config {
     } review;
     struct {
         double debounce;
-        size_t threads;
+        size_t threads, jobs;
         int priority;
     } learning;
     struct {

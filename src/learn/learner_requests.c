@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "learn/learner_requests.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,7 +41,8 @@ static bool enqueue(struct learner *learner, const struct record *record,
     bool first = busy[0] == '\0';
     snprintf(job, STORE_ID_MAX + 1, "%s", first ? record->job.id : busy);
     struct watch *watch = learner_find_watch(learner, record->job.model);
-    if (first && watch != NULL) {
+    if (first) {
+        assert(watch != NULL); /* it was there, and none is ever removed */
         memcpy(watch->asked, record->job.id, sizeof watch->asked);
         snprintf(watch->asked_by, sizeof watch->asked_by, "%s", record->analyst);
         watch->asked_at_ms = record->job.created_at_ms;
@@ -79,9 +81,14 @@ int learner_retrain(struct learner *learner, char job[static STORE_ID_MAX + 1],
         return status;
     }
     learner_lock(learner);
+    bool watched = learner_find_watch(learner, model) != NULL;
     learner_start_record(learner, &record, model, "hand");
     snprintf(job, STORE_ID_MAX + 1, "%s", busy_job(learner, model));
     learner_unlock(learner);
+    if (!watched) {
+        return error_set(error, DEEPSAD_IO,
+                         "the jobs of model %s cannot be read now; try again", model);
+    }
     snprintf(record.analyst, sizeof record.analyst, "%s", analyst == NULL ? "" : analyst);
     if (job[0] != '\0') {
         return refuse_second(job, model, error);

@@ -77,6 +77,23 @@ static int trim_keys(struct sqlite_db *db, struct deepsad_error *error,
     return status;
 }
 
+static int trim_jobs(struct sqlite_db *db, struct deepsad_error *error,
+                     const struct store_retention *retention, size_t *room)
+{
+    if (retention->jobs == 0 || *room == 0) {
+        return DEEPSAD_OK;
+    }
+    int status = sqlite_run(db, error,
+                            "DELETE FROM job WHERE id IN (SELECT id FROM job"
+                            " WHERE state NOT IN ('queued', 'running')"
+                            " ORDER BY id DESC LIMIT ?1 OFFSET ?2)",
+                            SQL_INTEGER(*room), SQL_INTEGER(retention->jobs));
+    if (status == DEEPSAD_OK) {
+        *room -= (size_t)sqlite3_changes(db->handle);
+    }
+    return status;
+}
+
 int sqlite_retention_bite(struct sqlite_db *db, const struct store_retention *retention,
                           int64_t now_ms, size_t bite, bool *more,
                           struct deepsad_error *error)
@@ -85,6 +102,9 @@ int sqlite_retention_bite(struct sqlite_db *db, const struct store_retention *re
     int status = trim_samples(db, error, retention, now_ms, &room);
     if (status == DEEPSAD_OK) {
         status = trim_keys(db, error, retention, now_ms, &room);
+    }
+    if (status == DEEPSAD_OK) {
+        status = trim_jobs(db, error, retention, &room);
     }
     if (status == DEEPSAD_OK) {
         *more = room == 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is dropped: the oldest samples without a label beyond the number or the age that
- * may be kept, and idempotency keys that are too old. In bites, so that a writer that
- * does this between other work never stalls.
+ * may be kept, idempotency keys that are too old, and the oldest jobs that have ended. In
+ * bites, so that a writer that does this between other work never stalls.
  */
 #ifndef STORE_SQLITE_RETENTION_H
 #define STORE_SQLITE_RETENTION_H

@@ -180,6 +180,7 @@ struct store_retention {
                                never dropped; 0 = no limit */
     double samples_age;     /* seconds; 0 = no limit */
     double idempotency_age; /* seconds; 0 = no limit */
+    size_t jobs;            /* ended ones, the newest of all models; 0 = all */
 };
 
 struct store_statistics {

@@ -249,6 +249,27 @@ static void versions_are_put_and_read(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, folder_setup, folder_teardown)
 
+static void the_oldest_ended_jobs_go_first(void **state)
+{
+    struct store *store = store_must_open(state);
+    for (int i = 0; i < 9; i++) {
+        struct store_job job = {.model = "m"};
+        snprintf(job.id, sizeof job.id, "j-%d", i);
+        snprintf(job.state, sizeof job.state, "%s", i == 0 ? "running" : "promoted");
+        assert_int_equal(store_job_put(store, &job, NULL), DEEPSAD_OK);
+    }
+    store_set_retention(store, &(struct store_retention){.jobs = 3});
+    for (int tries = 0; tries < 500 && count_jobs(store, "m", NULL, NULL, 0) > 4;
+         tries++) {
+        usleep(10000);
+    }
+    assert_int_equal(count_jobs(store, "m", NULL, NULL, 0),
+                     4); /* with the one that runs */
+    assert_int_equal(count_jobs(store, "m", "running", NULL, 0), 1);
+    assert_int_equal(count_jobs(store, NULL, NULL, "j-6", 0), 1);
+    store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +283,7 @@ int main(void)
         TEST(samples_without_a_label_go_when_they_are_old),
         TEST(jobs_are_put_and_listed),
         TEST(jobs_are_filtered_and_paged),
+        TEST(the_oldest_ended_jobs_go_first),
         TEST(versions_are_put_and_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
