@@ -133,7 +133,7 @@ int learner_cancel(struct learner *learner, const char *job, struct deepsad_erro
  * failed. */
 static int64_t next_time(const struct watch *watch, double interval)
 {
-    double now = clock_monotonic(), next = INFINITY;
+    double now = clock_monotonic(), next = (double)INFINITY;
     if (interval > 0) {
         next = watch->last_run + interval;
     }
