@@ -37,7 +37,7 @@ static const struct counter_family families[METRIC_COUNT] = {
     [METRIC_MODELS_FAULTY] = {"deepsad_models_faulty",
                               COUNTER_GAUGE,
                               {NULL},
-                              "Models whose newest version did not load."},
+                              "Models with a fault: a version or a policy that does not load."},
     [METRIC_MODEL_UP] = {"deepsad_model_version",
                          COUNTER_GAUGE,
                          {"model"},
