@@ -17,6 +17,7 @@
  */
 #include "http/server.h"
 
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -24,7 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -58,8 +59,8 @@ struct server {
     struct executor *executor; /* NULL: nothing is handed over */
     pthread_mutex_t mutex;     /* guards `threads`; a leaf */
     struct thread *threads;
+    int descriptor; /* of the listening socket; the library's to close */
     bool listening;
-    MHD_socket quiesced; /* the socket after it; closed in the end */
 };
 
 /* ---- Threads and exchanges ---- */
@@ -476,8 +477,8 @@ int server_start(struct server **out, const struct server_options *options,
         destroy(server);
         return status;
     }
+    server->descriptor = descriptor;
     server->listening = true;
-    server->quiesced = MHD_INVALID_SOCKET;
     *out = server;
     return DEEPSAD_OK;
 }
@@ -497,17 +498,23 @@ uint64_t server_expired(const struct server *server)
     return atomic_load(&server->connections.expired);
 }
 
-/* New connections are refused from now on. The socket itself is closed only when the
- * library's threads have ended: until they notice, it is still theirs. */
+/* New connections are refused from now on. Not by MHD_quiesce_daemon(): while it takes
+ * the socket out of the epoll set of a thread, that thread may do so, too, and the
+ * library ends the process (0.9.75, "Failed to remove listen FD from epoll set"; one stop
+ * in some thousands). Instead something that is never ready takes the socket's number:
+ * the last reference to the socket is gone, which closes it and leaves every epoll set,
+ * and the library closes the number in the end. */
 static void stop_listening(struct server *server)
 {
-    if (server->listening) {
-        server->quiesced = MHD_quiesce_daemon(server->daemon);
-        if (server->quiesced != MHD_INVALID_SOCKET) {
-            shutdown(server->quiesced, SHUT_RDWR);
-        }
-        server->listening = false;
+    if (!server->listening) {
+        return;
     }
+    int silent = eventfd(0, EFD_CLOEXEC);
+    if (silent >= 0) {
+        dup3(silent, server->descriptor, O_CLOEXEC);
+        close(silent);
+    } /* else it goes on listening, and what comes is answered by 503 */
+    server->listening = false;
 }
 
 bool server_drain(struct server *server, double seconds)
@@ -525,10 +532,6 @@ void server_stop(struct server *server)
          * come after this are resumed at once. */
         executor_stop(server->executor);
         MHD_stop_daemon(server->daemon);
-        if (server->quiesced != MHD_INVALID_SOCKET) {
-            close(server->quiesced);
-            server->quiesced = MHD_INVALID_SOCKET;
-        }
         connection_table_stop(&server->connections);
     }
 }
