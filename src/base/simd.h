@@ -9,6 +9,8 @@
 #ifndef BASE_SIMD_H
 #define BASE_SIMD_H
 
+#include <stddef.h>
+
 /* Nor under clang: what version 14 calls the clones other files cannot link with. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
     !defined(__x86_64__) || defined(__clang__)
@@ -48,5 +50,12 @@ static inline enum simd_level simd_level(void)
 
 /* Cache line and widest vector: alignment of buffers that kernels read. */
 enum { SIMD_ALIGN = 64 };
+
+/* So many floats, up to the next multiple of SIMD_ALIGN bytes. */
+static inline size_t simd_round_up(size_t floats)
+{
+    size_t lane = SIMD_ALIGN / sizeof(float);
+    return (floats + lane - 1) / lane * lane;
+}
 
 #endif

@@ -27,12 +27,6 @@ struct path {
 
 /* ---- Memory ---- */
 
-static size_t round_up(size_t floats)
-{
-    size_t lane = SIMD_ALIGN / sizeof(float);
-    return (floats + lane - 1) / lane * lane;
-}
-
 static size_t largest_scratch(const struct deepsad_model *model)
 {
     size_t largest = 0;
@@ -50,8 +44,8 @@ static int lay_out(struct path *path, struct deepsad_workspace *workspace,
                    const struct deepsad_model *model, struct deepsad_error *error)
 {
     const size_t rows = NODES * model->features; /* whole cache lines */
-    const size_t pair = round_up(2 * model->features);
-    size_t floats = 2 * rows + NODES + 3 * pair + round_up(largest_scratch(model));
+    const size_t pair = simd_round_up(2 * model->features);
+    size_t floats = 2 * rows + NODES + 3 * pair + simd_round_up(largest_scratch(model));
     float *at = workspace_reserve(workspace, floats, error);
     if (at == NULL) {
         return DEEPSAD_NO_MEMORY;

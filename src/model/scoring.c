@@ -30,12 +30,6 @@ void deepsad_workspace_free(struct deepsad_workspace *workspace)
     }
 }
 
-static size_t round_up(size_t floats)
-{
-    size_t lane = SIMD_ALIGN / sizeof(float);
-    return (floats + lane - 1) / lane * lane;
-}
-
 static size_t largest_scratch(const struct deepsad_model *model)
 {
     size_t largest = 0;
@@ -51,7 +45,7 @@ float *workspace_reserve(struct deepsad_workspace *workspace, size_t floats,
                          struct deepsad_error *error)
 {
     if (workspace->size < floats * sizeof(float)) {
-        float *memory = aligned_alloc(SIMD_ALIGN, round_up(floats) * sizeof(float));
+        float *memory = aligned_alloc(SIMD_ALIGN, simd_round_up(floats) * sizeof(float));
         if (memory == NULL) {
             error_no_memory(error, "scoring");
             return NULL;
@@ -66,9 +60,10 @@ float *workspace_reserve(struct deepsad_workspace *workspace, size_t floats,
 static int lay_out(struct block *block, struct deepsad_workspace *workspace,
                    const struct deepsad_model *model, struct deepsad_error *error)
 {
-    size_t rows = round_up(COMPONENT_BLOCK * model->features);
-    size_t raw = round_up(COMPONENT_BLOCK);
-    size_t floats = rows + MODEL_COMPONENTS_MAX * raw + round_up(largest_scratch(model));
+    size_t rows = simd_round_up(COMPONENT_BLOCK * model->features);
+    size_t raw = simd_round_up(COMPONENT_BLOCK);
+    size_t floats =
+        rows + MODEL_COMPONENTS_MAX * raw + simd_round_up(largest_scratch(model));
     block->z = workspace_reserve(workspace, floats, error);
     if (block->z == NULL) {
         return DEEPSAD_NO_MEMORY;
