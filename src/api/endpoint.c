@@ -120,3 +120,12 @@ bool endpoint_text(const char **out, const struct app *app, const struct query *
     *out = text;
     return true;
 }
+
+bool endpoint_list(char model[static STORE_MODEL_MAX + 1], struct query *query,
+                   const char *const *names, struct app *app,
+                   const struct request *request, struct reply *reply)
+{
+    return endpoint_model(model, app, request, reply) &&
+           endpoint_has_store(app, request, reply) &&
+           query_read(query, request, names, reply);
+}

@@ -13,6 +13,12 @@ enum { ENDPOINT_RETRY_AFTER = 5 /* seconds */, ENDPOINT_PAGE = 50 };
 bool endpoint_model(char name[static STORE_MODEL_MAX + 1], struct app *app,
                     const struct request *request, struct reply *reply);
 
+/* What a list of a model's needs: its name, the store, the query with no other names.
+ * False: the reply is the problem; else query_done() it. */
+bool endpoint_list(char model[static STORE_MODEL_MAX + 1], struct query *query,
+                   const char *const *names, struct app *app,
+                   const struct request *request, struct reply *reply);
+
 /* A parameter of the path that is an identifier (of a sample, a label, a job). False: the
  * reply is the problem, 404, since nothing can have such a name. `what`: "sample". */
 bool endpoint_id(char id[static STORE_ID_MAX + 1], size_t parameter, const char *what,

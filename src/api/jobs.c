@@ -165,9 +165,7 @@ void handle_jobs(void *closure, struct request *request, struct reply *reply)
     struct app *app = closure;
     char model[STORE_MODEL_MAX + 1];
     struct query query;
-    if (!endpoint_model(model, app, request, reply) ||
-        !endpoint_has_store(app, request, reply) ||
-        !query_read(&query, request, names, reply)) {
+    if (!endpoint_list(model, &query, names, app, request, reply)) {
         return;
     }
     list_jobs(app, model, &query, request, reply);

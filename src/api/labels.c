@@ -294,9 +294,7 @@ void handle_labels(void *closure, struct request *request, struct reply *reply)
     struct app *app = closure;
     char model[STORE_MODEL_MAX + 1];
     struct query query;
-    if (!endpoint_model(model, app, request, reply) ||
-        !endpoint_has_store(app, request, reply) ||
-        !query_read(&query, request, names, reply)) {
+    if (!endpoint_list(model, &query, names, app, request, reply)) {
         return;
     }
     list_labels(app, model, &query, request, reply);
@@ -376,9 +374,7 @@ void handle_labels_withdraw(void *closure, struct request *request, struct reply
     struct app *app = closure;
     char model[STORE_MODEL_MAX + 1];
     struct query query;
-    if (!endpoint_model(model, app, request, reply) ||
-        !endpoint_has_store(app, request, reply) ||
-        !query_read(&query, request, names, reply)) {
+    if (!endpoint_list(model, &query, names, app, request, reply)) {
         return;
     }
     withdraw_all(app, model, &query, request, reply);
