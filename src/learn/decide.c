@@ -127,6 +127,16 @@ static int compare(struct round *round, struct gate_measures *out, const char *n
     return status;
 }
 
+/* The new labels for which left_out (new_count), or where NULL all, wait: once the job
+ * cannot be cancelled any more, for one that was changes nothing. */
+static int put_aside(struct round *round, const bool *left_out, const char *reason,
+                     struct deepsad_error *error)
+{
+    return round->options->publish(round->options->closure)
+               ? round_quarantine(round, left_out, reason, error)
+               : error_set(error, DEEPSAD_CANCELLED, "cancelled before it was published");
+}
+
 /* ---- One analyst among several ----------------------------------------------------- */
 
 /* More are not looked at one by one. */
@@ -187,7 +197,7 @@ static int try_without(struct round *round, const struct deepsad_model *judge_of
     if (status == DEEPSAD_OK && measures.verdict == GATE_PASSED) {
         *spared = true;
         snprintf(reason, sizeof reason, "stopped by the gate: %s", why);
-        status = round_quarantine(round, left_out, reason, error);
+        status = put_aside(round, left_out, reason, error);
         round_conclude(round, ROUND_PROMOTED, "promoted",
                        "without the new labels of %.60s, with which it is %s",
                        analyst == NULL ? "those who gave no name" : analyst, why);
@@ -239,7 +249,7 @@ static int stop(struct round *round, const char *why, struct deepsad_error *erro
     }
     snprintf(reason, sizeof reason, "stopped by the gate: %s", why);
     round_conclude(round, ROUND_REJECTED, "stopped", "%s", reason);
-    status = round_quarantine(round, NULL, reason, error);
+    status = put_aside(round, NULL, reason, error);
     if (status == DEEPSAD_OK) {
         status = publish(round, round->challenger, &round->full_set, true, error);
     }
@@ -257,7 +267,7 @@ static int promote_control(struct round *round, const char *why,
         return status;
     }
     snprintf(reason, sizeof reason, "stopped by the gate: %s", why);
-    status = round_quarantine(round, NULL, reason, error);
+    status = put_aside(round, NULL, reason, error);
     round_conclude(round, ROUND_PROMOTED, "control promoted",
                    "without the new labels, which %s", why);
     return status == DEEPSAD_OK ? promote(round, round->control, &round->old_set, error)

@@ -63,7 +63,7 @@ void learner_notice(struct learner *learner, const char *model);
 int learner_retrain(struct learner *learner, char job[static STORE_ID_MAX + 1],
                     const char *model, const char *analyst, struct deepsad_error *error);
 
-/* Of a job that is queued or running: it ends within a batch, and changes nothing.
+/* Of a job that is queued or running: it ends within a batch, and no version comes of it.
  * DEEPSAD_INVALID: it is publishing its version already; DEEPSAD_NOT_FOUND: neither. */
 int learner_cancel(struct learner *learner, const char *job, struct deepsad_error *error);
 

@@ -251,10 +251,10 @@ void learner_run_job(struct learner *learner, struct record *record,
     } else {
         watch_failed(watch, record->job.id, seen);
     }
-    learner->progress =
-        (struct learner_progress){.job = ""}; /* there is nothing left to */
+    /* From here on there is nothing left to cancel. */
+    learner->progress = (struct learner_progress){.job = ""};
     learner->publishing = false;
-    learner->running[0] = '\0'; /* cancel */
+    learner->running[0] = '\0';
     atomic_store(&learner->cancelled, learner->stopping);
     learner_unlock(learner);
     if (status == DEEPSAD_OK) {

@@ -22,6 +22,7 @@ struct fixture {
     struct rng rng;
     unsigned next; /* label and sample number */
     atomic_bool cancelled;
+    bool too_late; /* cancelled when the training is over */
 };
 
 static void save_first(const char *models)
@@ -123,7 +124,7 @@ static void keep_rows(struct fixture *fixture, size_t count, float offset)
 static bool may_publish(void *closure)
 {
     const struct fixture *fixture = closure;
-    return !atomic_load(&fixture->cancelled);
+    return !atomic_load(&fixture->cancelled) && !fixture->too_late;
 }
 
 static int try_round(struct fixture *fixture, struct round_result *out, bool by_hand,
@@ -321,6 +322,20 @@ static void a_round_that_is_cancelled_publishes_nothing(void **state)
     tear_down(fixture);
 }
 
+static void a_cancelled_round_puts_no_label_in_quarantine(void **state)
+{
+    struct fixture *fixture = set_up(state);
+    struct round_result result;
+    struct store_counts counts;
+    teach_honestly(fixture);
+    attack(fixture);
+    fixture->too_late = true;
+    assert_int_equal(try_round(fixture, &result, false, NULL), DEEPSAD_CANCELLED);
+    assert_int_equal(store_counts(fixture->store, &counts, "m", NULL), DEEPSAD_OK);
+    assert_int_equal(counts.quarantined, 0);
+    tear_down(fixture);
+}
+
 static void by_hand_the_same_rows_make_the_same_model(void **state)
 {
     struct fixture *fixture = set_up(state);
@@ -346,6 +361,7 @@ int main(void)
         TEST(an_honest_analyst_is_not_held_for_another),
         TEST(a_stop_beside_new_traffic_recalibrates_the_champion),
         TEST(a_round_that_is_cancelled_publishes_nothing),
+        TEST(a_cancelled_round_puts_no_label_in_quarantine),
         TEST(by_hand_the_same_rows_make_the_same_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
