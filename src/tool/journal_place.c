@@ -50,6 +50,9 @@ static int load_model(struct journal_place *out, const char *path,
                       struct deepsad_error *error)
 {
     struct version_place place;
+    if (access(path, F_OK) != 0) {
+        return error_system(error, errno, "%s: no such model", path);
+    }
     int status = version_locate(&place, path, error);
     if (status != DEEPSAD_OK) {
         return status;

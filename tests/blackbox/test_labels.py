@@ -115,7 +115,7 @@ def test_one_wrong_row_and_none_is_written(deepsad, place, text, message):
     (["export"], 2, ""),
     (["export", "m"], 2, "--state DIR"),
     (["export", "models/m", "--state", "none"], 1, "none/deepsad.db"),
-    (["export", "models/none", "--state", "state"], 1, "models/none"),
+    (["export", "models/none", "--state", "state"], 1, "models/none: no such model"),
     (["import", "labels.txt", "models/m", "--state", "state"], 1, ".csv or .jsonl"),
     (["import", "labels.csv", "models/m/1/model.safetensors", "--state", "state"], 0, ""),
 ])
