@@ -90,7 +90,7 @@ static int ensemble_entropy(const struct component *component, double *entropy,
                             const float *z, size_t rows, struct deepsad_error *error)
 {
     const struct ensemble *ensemble = (const struct ensemble *)component;
-    size_t outputs = ensemble->form.widths.values[ensemble->form.widths.count - 1];
+    size_t outputs = architecture_outputs(&ensemble->form.architecture);
     float *latent = calloc(rows + 1, outputs * sizeof *latent);
     float *scratch =
         aligned_alloc(SIMD_ALIGN, ensemble_member_scratch(&ensemble->members[0]));
@@ -146,9 +146,8 @@ int ensemble_allocate(struct ensemble **out, const struct component_ops *ops,
 struct network_shape ensemble_shape(const struct ensemble *ensemble)
 {
     return (struct network_shape){
-        .inputs = ensemble->form.inputs,
-        .width_count = ensemble->form.widths.count,
-        .widths = ensemble->form.widths.values,
+        .input = {ensemble->form.inputs, 1, 1},
+        .architecture = &ensemble->form.architecture,
         .bias = ensemble->component.ops == &ensemble_autoencoder,
         .batch_norm = ensemble->form.batch_norm,
     };
@@ -164,12 +163,14 @@ int ensemble_new(struct component **out, const struct component_ops *ops,
                  const struct plan *plan, size_t features, struct deepsad_error *error)
 {
     bool autoencoder = ops == &ensemble_autoencoder;
+    const struct setting_counts *widths =
+        autoencoder ? &plan->autoencoder_hidden : &plan->hidden;
     struct ensemble_form form = {
         .inputs = features,
         .member_count = plan->members,
-        .widths = autoencoder ? plan->autoencoder_hidden : plan->hidden,
         .batch_norm = !autoencoder && plan->batch_norm,
     };
+    architecture_dense(&form.architecture, widths->values, widths->count);
     struct ensemble *ensemble;
     int status = ensemble_allocate(&ensemble, ops, &form, error);
     if (status == DEEPSAD_OK) {

@@ -17,7 +17,7 @@
 /* What its networks look like. */
 struct ensemble_form {
     size_t inputs, member_count;
-    struct setting_counts widths; /* of the encoder, the representation last */
+    struct architecture architecture;
     bool batch_norm;
 };
 

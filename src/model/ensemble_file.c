@@ -83,8 +83,8 @@ int ensemble_describe(const struct component *component, json_t *card)
     const struct ensemble_form *form = &((const struct ensemble *)component)->form;
     json_t *widths = json_array();
     int failed = 0;
-    for (size_t i = 0; i < form->widths.count; i++) {
-        json_int_t width = (json_int_t)form->widths.values[i];
+    for (size_t i = 0; i < form->architecture.encoder_count; i++) {
+        json_int_t width = (json_int_t)form->architecture.encoder[i].width;
         failed |= json_array_append_new(widths, json_integer(width));
     }
     json_int_t members = (json_int_t)form->member_count;
@@ -135,15 +135,16 @@ static int read_form(struct ensemble_form *form, const struct component_ops *ops
     }
     *form = (struct ensemble_form){.inputs = features,
                                    .member_count = (size_t)members,
-                                   .widths.count = count,
                                    .batch_norm = json_is_true(batch_norm)};
+    size_t values[SETTING_COUNTS_MAX];
     for (size_t i = 0; i < count; i++) {
         json_int_t width = json_integer_value(json_array_get(widths, i));
         if (width < 1 || width > WIDTH_MAX) {
             return bad_form(ops, error);
         }
-        form->widths.values[i] = (size_t)width;
+        values[i] = (size_t)width;
     }
+    architecture_dense(&form->architecture, values, count);
     return DEEPSAD_OK;
 }
 
@@ -156,9 +157,9 @@ static int check_room(const struct ensemble_form *form, const struct safetensors
     safetensors_data(file, &size);
     double needed = 0;
     size_t inputs = form->inputs;
-    for (size_t i = 0; i < form->widths.count; i++) {
-        needed += (double)inputs * (double)form->widths.values[i];
-        inputs = form->widths.values[i];
+    for (size_t i = 0; i < form->architecture.encoder_count; i++) {
+        needed += (double)inputs * (double)form->architecture.encoder[i].width;
+        inputs = form->architecture.encoder[i].width;
     }
     if (needed * sizeof(float) > (double)size) {
         return error_set(error, DEEPSAD_CORRUPT,

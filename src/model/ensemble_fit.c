@@ -355,9 +355,9 @@ double ensemble_work(const struct component *component, const struct training *t
     size_t members = ensemble->form.member_count, params = 0;
     size_t rows = members > 1 ? training->rows * (members - 1) / members : training->rows;
     size_t inputs = ensemble->form.inputs;
-    for (size_t i = 0; i < ensemble->form.widths.count; i++) {
-        params += inputs * ensemble->form.widths.values[i];
-        inputs = ensemble->form.widths.values[i];
+    for (size_t i = 0; i < ensemble->form.architecture.encoder_count; i++) {
+        params += inputs * ensemble->form.architecture.encoder[i].width;
+        inputs = ensemble->form.architecture.encoder[i].width;
     }
     double work;
     if (component->ops == &ensemble_autoencoder) {

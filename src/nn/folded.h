@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A network made ready for scoring: BatchNorm's running statistics folded into the
- * weights before it, dense layers and activations only, immutable. All sizes run in the
- * packed kernel (nn/packed.h, which has the measurements). A row's result is the same
- * bits alone and in any batch; machines with other instruction sets may differ by 1e-6.
+ * weights before it, immutable. All sizes run in the packed kernel (nn/packed.h, which
+ * has the measurements): convolutions too, a row of pixels being the rows of a product. A
+ * row's result is the same bits alone and in any batch; machines with other instruction
+ * sets may differ by 1e-6.
  */
 #ifndef NN_FOLDED_H
 #define NN_FOLDED_H

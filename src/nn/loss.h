@@ -30,4 +30,9 @@ double loss_paper(float *dphi, const struct loss_batch *batch, float eta);
  * A mean over no rows is 0. */
 double loss_log(float *dphi, const struct loss_batch *batch, float eta, float trim);
 
+/* mean of log(1 + exp(-t z)), t = -1 for unlabeled and normal rows, +1 for anomalies, of
+ * the logits z (rows); dlogit (rows) */
+double loss_cross_entropy(float *dlogit, const float *logit, const signed char *labels,
+                          size_t rows);
+
 #endif

@@ -37,6 +37,8 @@ static struct layer *append(struct plan *plan, enum layer_kind kind, size_t outp
     *layer = (struct layer){.kind = kind,
                             .inputs = plan->width,
                             .outputs = outputs,
+                            .in = {plan->width, 1, 1},
+                            .out = {outputs, 1, 1},
                             .weight = SIZE_MAX,
                             .bias = SIZE_MAX,
                             .mean = SIZE_MAX,
@@ -68,22 +70,22 @@ static void append_hidden(struct plan *plan, size_t outputs,
 
 static void append_encoder(struct plan *plan, const struct network_shape *shape)
 {
-    size_t last = shape->width_count - 1;
-    for (size_t i = 0; i < last; i++) {
-        append_hidden(plan, shape->widths[i], shape);
+    const struct architecture *form = shape->architecture;
+    for (size_t i = 0; i + 1 < form->encoder_count; i++) {
+        append_hidden(plan, form->encoder[i].width, shape);
     }
-    append_dense(plan, shape->widths[last], shape->bias);
+    append_dense(plan, architecture_outputs(form), shape->bias);
 }
 
 static void append_decoder(struct plan *plan, const struct network_shape *shape,
                            bool sigmoid)
 {
-    for (size_t i = shape->width_count - 1; i > 0; i--) {
-        append_hidden(plan, shape->widths[i - 1], shape);
+    for (size_t i = shape->architecture->encoder_count - 1; i > 0; i--) {
+        append_hidden(plan, shape->architecture->encoder[i - 1].width, shape);
     }
-    append_dense(plan, shape->inputs, shape->bias);
+    append_dense(plan, image_size(shape->input), shape->bias);
     if (sigmoid) {
-        append(plan, LAYER_SIGMOID, shape->inputs);
+        append(plan, LAYER_SIGMOID, image_size(shape->input));
     }
 }
 
@@ -160,9 +162,10 @@ static int build(struct network **out, struct plan *plan, size_t inputs, struct 
 
 static int check_shape(const struct network_shape *shape, struct deepsad_error *error)
 {
-    bool valid = shape->inputs > 0 && shape->width_count > 0;
-    for (size_t i = 0; valid && i < shape->width_count; i++) {
-        valid = shape->widths[i] > 0;
+    const struct architecture *form = shape->architecture;
+    bool valid = image_size(shape->input) > 0 && form->encoder_count > 0;
+    for (size_t i = 0; valid && i < form->encoder_count; i++) {
+        valid = form->encoder[i].width > 0 && form->encoder[i].kind == ARCHITECTURE_DENSE;
     }
     if (!valid) {
         return error_set(error, DEEPSAD_INVALID,
@@ -178,9 +181,9 @@ static int start_plan(struct plan *plan, const struct network_shape *shape, size
     if (status != DEEPSAD_OK) {
         return status;
     }
-    *plan = (struct plan){.width = shape->inputs};
+    *plan = (struct plan){.width = image_size(shape->input)};
     size_t layers = 0; /* three for each width and side, and a sigmoid */
-    if (__builtin_mul_overflow(shape->width_count, 3 * sides, &layers)) {
+    if (__builtin_mul_overflow(shape->architecture->encoder_count, 3 * sides, &layers)) {
         return error_no_memory(error, "the network's layers");
     }
     plan->layers = calloc(layers + 1, sizeof *plan->layers);
@@ -199,7 +202,7 @@ int network_new_encoder(struct network **out, const struct network_shape *shape,
         return status;
     }
     append_encoder(&plan, shape);
-    return build(out, &plan, shape->inputs, rng, error);
+    return build(out, &plan, image_size(shape->input), rng, error);
 }
 
 int network_new_autoencoder(struct network **out, const struct network_shape *shape,
@@ -212,7 +215,7 @@ int network_new_autoencoder(struct network **out, const struct network_shape *sh
     }
     append_encoder(&plan, shape);
     append_decoder(&plan, shape, sigmoid);
-    return build(out, &plan, shape->inputs, rng, error);
+    return build(out, &plan, image_size(shape->input), rng, error);
 }
 
 void network_free(struct network *network)

@@ -53,8 +53,9 @@ static int allocate(struct tape *tape, const struct network *network, size_t row
 }
 
 int tape_new(struct tape **out, const struct network *network, size_t rows,
-             struct deepsad_error *error)
+             struct crew *crew, struct deepsad_error *error)
 {
+    (void)crew;
     if (rows > SIZE_MAX / 2) {
         return error_no_memory(error, "a batch");
     }
@@ -115,6 +116,10 @@ static void forward(float *y, const float *x, const struct network *network,
         break;
     case LAYER_SIGMOID:
         layer_sigmoid_forward(y, x, rows * layer->outputs);
+        break;
+    case LAYER_CONV:
+    case LAYER_MAX_POOL:
+    case LAYER_UPSAMPLE: /* no network has them yet */
         break;
     }
 }
@@ -180,6 +185,10 @@ static float *backward(struct tape *tape, struct network *network, size_t i, flo
         break;
     case LAYER_SIGMOID:
         layer_sigmoid_backward(dy, dy, y, count);
+        break;
+    case LAYER_CONV:
+    case LAYER_MAX_POOL:
+    case LAYER_UPSAMPLE:
         break;
     }
     return dy;

@@ -46,7 +46,7 @@ int trainer_new(struct trainer **out, struct network *network,
     trainer->network = network;
     trainer->options = *options;
     trainer->batch_norm = has_batch_norm(network);
-    int status = tape_new(&trainer->tape, network, rows, error);
+    int status = tape_new(&trainer->tape, network, rows, NULL, error);
     if (status == DEEPSAD_OK) {
         status = optimizer_new(&trainer->optimizer, network->param_count,
                                options->weight_decay, options->decoupled_decay, error);
@@ -381,7 +381,7 @@ int trainer_center(float *center, const struct network *encoder,
     float *x = NULL;
     int status = matrix_new(&x, CENTER_BLOCK, data->features, "the center", error);
     if (status == DEEPSAD_OK) {
-        status = tape_new(&tape, encoder, CENTER_BLOCK, error);
+        status = tape_new(&tape, encoder, CENTER_BLOCK, NULL, error);
     }
     if (status == DEEPSAD_OK) {
         status = mean_output(center, encoder, data, sum, tape, x, error);

@@ -47,6 +47,7 @@ struct trainer_options {
     size_t milestones[TRAINER_MILESTONES_MAX]; /* epochs (from 0) from which on x 0.1 */
     enum trainer_loss loss;
     float eta;
+    size_t threads; /* of layers on images; 0 = 1; the result does not depend on it */
     float
         trim; /* share of largest d among a batch's unlabeled rows left out of the loss */
 };
@@ -89,6 +90,21 @@ int trainer_fit_deepsad(struct network *encoder, const float *center,
                         const struct trainer_data *data,
                         const struct trainer_options *options, struct rng *rng,
                         const struct trainer_watch *watch, struct deepsad_error *error);
+
+/* Moves the running statistics of batch norm towards the data, so that a network that was
+ * not pretrained has a meaningful center: `passes` forward passes of `batch` rows in
+ * training mode, learning nothing. */
+int trainer_warm(struct network *network, const struct trainer_data *data, size_t batch,
+                 size_t passes, size_t threads, struct rng *rng,
+                 struct deepsad_error *error);
+
+/* Minimises the binary cross-entropy of a network of one output, the logit of being
+ * anomalous: the supervised classifier of the paper's experiments. Unlabeled rows count
+ * as normal. */
+int trainer_fit_classifier(struct network *classifier, const struct trainer_data *data,
+                           const struct trainer_options *options, struct rng *rng,
+                           const struct trainer_watch *watch,
+                           struct deepsad_error *error);
 
 /* ---- Single steps: what the loops are made of ---- */
 

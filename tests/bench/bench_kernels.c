@@ -129,8 +129,10 @@ static void bench_encoder(struct bench b, const char *name, const size_t *widths
 {
     struct rng rng;
     rng_init(&rng, 1, 0);
+    struct architecture form;
+    architecture_dense(&form, widths, count);
     struct network_shape shape = {
-        .inputs = b.features, .width_count = count, .widths = widths, .batch_norm = true};
+        .input = {b.features, 1, 1}, .architecture = &form, .batch_norm = true};
     struct network *network = NULL;
     if (network_new_encoder(&network, &shape, &rng, NULL) != DEEPSAD_OK) {
         die("cannot make a network");
@@ -143,8 +145,10 @@ static void bench_autoencoder(struct bench b, const char *name, const size_t *wi
 {
     struct rng rng;
     rng_init(&rng, 1, 0);
+    struct architecture form;
+    architecture_dense(&form, widths, count);
     struct network_shape shape = {
-        .inputs = b.features, .width_count = count, .widths = widths, .bias = true};
+        .input = {b.features, 1, 1}, .architecture = &form, .bias = true};
     struct network *network = NULL;
     if (network_new_autoencoder(&network, &shape, true, &rng, NULL) != DEEPSAD_OK) {
         die("cannot make a network");

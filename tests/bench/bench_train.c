@@ -108,9 +108,10 @@ static double fit(struct run *run)
 static void make_run(struct run *run, const struct bench *bench, bool autoencoder)
 {
     struct deepsad_error error = {0};
-    struct network_shape shape = {.inputs = bench->features,
-                                  .width_count = bench->width_count,
-                                  .widths = bench->widths,
+    struct architecture form;
+    architecture_dense(&form, bench->widths, bench->width_count);
+    struct network_shape shape = {.input = {bench->features, 1, 1},
+                                  .architecture = &form,
                                   .batch_norm = !bench->default_recipe};
     rng_init(&run->rng, 1, 0);
     run->data = make_data(bench, &run->rng);

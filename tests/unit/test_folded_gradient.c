@@ -53,7 +53,7 @@ static void make_encoder(struct fixture *f, const struct network_shape *shape)
 {
     struct deepsad_error error = {0};
     struct rng rng;
-    rng_init(&rng, 5, shape->inputs);
+    rng_init(&rng, 5, shape->input.channels);
     *f = (struct fixture){0};
     assert_int_equal(network_new_encoder(&f->network, shape, &rng, &error), DEEPSAD_OK);
     finish(f, &rng);
@@ -64,7 +64,7 @@ static void make_autoencoder(struct fixture *f, const struct network_shape *shap
 {
     struct deepsad_error error = {0};
     struct rng rng;
-    rng_init(&rng, 6, shape->inputs);
+    rng_init(&rng, 6, shape->input.channels);
     *f = (struct fixture){0};
     assert_int_equal(network_new_autoencoder(&f->network, shape, sigmoid, &rng, &error),
                      DEEPSAD_OK);
@@ -163,8 +163,10 @@ static struct network_shape shape_of(size_t inputs, const size_t layers[3], bool
     while (count < 3 && layers[count] > 0) {
         count++;
     }
+    static struct architecture form;
+    architecture_dense(&form, layers, count);
     return (struct network_shape){
-        .inputs = inputs, .width_count = count, .widths = layers, .batch_norm = norm};
+        .input = {inputs, 1, 1}, .architecture = &form, .batch_norm = norm};
 }
 
 static void distances_agree_with_central_differences(void **state)

@@ -43,10 +43,12 @@ enum kind { AUTOENCODER, PAPER, LOG };
 
 static struct network *new_network(enum kind kind, const float *params, size_t count)
 {
+    struct architecture form;
+    architecture_dense(&form, kind == LOG ? golden_plain_widths : golden_widths,
+                       kind == LOG ? COUNT(golden_plain_widths) : COUNT(golden_widths));
     struct network_shape shape = {
-        .inputs = GOLDEN_INPUTS,
-        .width_count = kind == LOG ? COUNT(golden_plain_widths) : COUNT(golden_widths),
-        .widths = kind == LOG ? golden_plain_widths : golden_widths,
+        .input = {GOLDEN_INPUTS, 1, 1},
+        .architecture = &form,
         .bias = kind == LOG,
         .batch_norm = kind != LOG,
     };
@@ -102,11 +104,12 @@ static void check_pass(enum kind kind, struct network *network, const float *tra
     struct trainer_options options = options_of(kind);
     options.decoupled_decay = true;
     struct trainer *trainer = NULL;
-    assert_int_equal(trainer_new(&trainer, network, &options, GOLDEN_ROWS, NULL), 0);
+    assert_int_equal(trainer_new(&trainer, network, &options, GOLDEN_ROWS, NULL, NULL),
+                     0);
     assert_near(step(trainer, kind, 0, 0), expected_loss, TOLERANCE);
     trainer_free(trainer);
     struct tape *tape = NULL;
-    assert_int_equal(tape_new(&tape, network, GOLDEN_ROWS, NULL), DEEPSAD_OK);
+    assert_int_equal(tape_new(&tape, network, GOLDEN_ROWS, NULL, NULL), DEEPSAD_OK);
     size_t count = GOLDEN_ROWS * network->outputs;
     compare("eval", tape_forward_eval(tape, network, golden_x, GOLDEN_ROWS), eval, count);
     compare("train", tape_forward_train(tape, network, golden_x, GOLDEN_ROWS), train,
@@ -134,7 +137,8 @@ static void check_training(enum kind kind, struct network *network, const double
 {
     struct trainer_options options = options_of(kind);
     struct trainer *trainer = NULL;
-    assert_int_equal(trainer_new(&trainer, network, &options, GOLDEN_ROWS, NULL), 0);
+    assert_int_equal(trainer_new(&trainer, network, &options, GOLDEN_ROWS, NULL, NULL),
+                     0);
     for (size_t i = 0; i < GOLDEN_STEPS; i++) {
         double rate = trainer_learning_rate(&options, i, GOLDEN_STEPS, 1);
         assert_near(step(trainer, kind, i, rate), losses[i], TOLERANCE);

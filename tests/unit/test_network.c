@@ -7,9 +7,10 @@ static const size_t widths[] = {32, 16, 8};
 
 static struct network_shape shape_of(bool bias, bool batch_norm)
 {
-    return (struct network_shape){.inputs = 9,
-                                  .width_count = 3,
-                                  .widths = widths,
+    static struct architecture form;
+    architecture_dense(&form, widths, 3);
+    return (struct network_shape){.input = {9, 1, 1},
+                                  .architecture = &form,
                                   .bias = bias,
                                   .batch_norm = batch_norm};
 }
@@ -199,16 +200,17 @@ static void shapes_that_cannot_be_are_refused(void **state)
     rng_init(&rng, 1, 0);
     struct network *network = NULL;
     struct deepsad_error error = {0};
-    struct network_shape shape = {
-        .inputs = 3, .widths = (size_t[]){4, 0}, .width_count = 2};
+    struct architecture form;
+    architecture_dense(&form, (size_t[]){4, 0}, 2);
+    struct network_shape shape = {.input = {3, 1, 1}, .architecture = &form};
     assert_int_equal(network_new_encoder(&network, &shape, &rng, &error),
                      DEEPSAD_INVALID);
     assert_error_says(error, "widths of at least 1");
-    shape.width_count = 0;
+    form.encoder_count = 0;
     assert_int_equal(network_new_autoencoder(&network, &shape, true, &rng, NULL),
                      DEEPSAD_INVALID);
-    shape = (struct network_shape){
-        .inputs = SIZE_MAX / 2, .widths = (size_t[]){4, 2}, .width_count = 2};
+    architecture_dense(&form, (size_t[]){4, 2}, 2);
+    shape.input.channels = SIZE_MAX / 2;
     assert_int_equal(network_new_encoder(&network, &shape, &rng, NULL),
                      DEEPSAD_NO_MEMORY);
     assert_null(network);

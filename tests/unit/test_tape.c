@@ -24,14 +24,17 @@ struct example {
 static void init_example(struct example *example, bool autoencoder, bool batch_norm,
                          double (*loss)(struct example *))
 {
-    struct network_shape shape = {INPUTS, 3, widths, true, batch_norm};
+    struct architecture form;
+    architecture_dense(&form, widths, 3);
+    struct network_shape shape = {{INPUTS, 1, 1}, &form, true, batch_norm};
     struct rng rng;
     rng_init(&rng, 3, 0);
     int status =
         autoencoder ? network_new_autoencoder(&example->network, &shape, true, &rng, NULL)
                     : network_new_encoder(&example->network, &shape, &rng, NULL);
     assert_int_equal(status, DEEPSAD_OK);
-    assert_int_equal(tape_new(&example->tape, example->network, ROWS, NULL), DEEPSAD_OK);
+    assert_int_equal(tape_new(&example->tape, example->network, ROWS, NULL, NULL),
+                     DEEPSAD_OK);
     for (size_t i = 0; i < ROWS * INPUTS; i++) {
         example->x[i] = 2 * rng_float(&rng) - 1;
     }
@@ -154,7 +157,7 @@ static void a_batch_too_large_to_hold_is_an_error(void **state)
     init_example(&example, false, true, paper_loss);
     struct tape *tape = NULL;
     struct deepsad_error error = {0};
-    assert_int_equal(tape_new(&tape, example.network, SIZE_MAX / 8, &error),
+    assert_int_equal(tape_new(&tape, example.network, SIZE_MAX / 8, NULL, &error),
                      DEEPSAD_NO_MEMORY);
     assert_error_says(error, "out of memory");
     assert_null(tape);

@@ -66,7 +66,9 @@ static struct trainer_options log_options(void)
 
 static struct network *new_network(bool autoencoder, bool batch_norm)
 {
-    struct network_shape shape = {FEATURES, 3, widths, false, batch_norm};
+    struct architecture form;
+    architecture_dense(&form, widths, 3);
+    struct network_shape shape = {{FEATURES, 1, 1}, &form, false, batch_norm};
     struct network *network = NULL;
     struct rng rng;
     rng_init(&rng, 5, 0);
@@ -90,7 +92,7 @@ static double mean_distance(const struct network *network, const struct example 
                             size_t first, size_t last)
 {
     struct tape *tape = NULL;
-    assert_int_equal(tape_new(&tape, network, ROWS, NULL), DEEPSAD_OK);
+    assert_int_equal(tape_new(&tape, network, ROWS, NULL, NULL), DEEPSAD_OK);
     const float *phi =
         tape_forward_eval(tape, network, example->rows + first * FEATURES, last - first);
     double sum = 0;
@@ -355,7 +357,9 @@ static void the_center_is_the_mean_kept_away_from_zero(void **state)
     (void)state;
     const float rows[4] = {1, 0.02F, 3, 0.04F};
     struct trainer_data data = {.rows = rows, .features = 2, .count = 2};
-    struct network_shape shape = {2, 1, (size_t[]){4}, false, false};
+    struct architecture form;
+    architecture_dense(&form, (size_t[]){4}, 1);
+    struct network_shape shape = {{2, 1, 1}, &form, false, false};
     struct network *network = NULL;
     struct rng rng;
     rng_init(&rng, 1, 0);
