@@ -135,6 +135,9 @@ static double activate_naively(const struct network *n, const struct layer *laye
     case LAYER_SIGMOID:
         return 1 / (1 + exp(-x));
     case LAYER_DENSE:
+    case LAYER_CONV:
+    case LAYER_MAX_POOL:
+    case LAYER_UPSAMPLE:
         break;
     }
     return x;

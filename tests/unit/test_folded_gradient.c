@@ -96,6 +96,9 @@ static double activate(const struct network *n, const struct layer *layer, size_
     case LAYER_SIGMOID:
         return 1 / (1 + exp(-x[j]));
     case LAYER_DENSE:
+    case LAYER_CONV:
+    case LAYER_MAX_POOL:
+    case LAYER_UPSAMPLE:
         break;
     }
     for (size_t i = 0; i < layer->inputs; i++) {

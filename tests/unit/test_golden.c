@@ -104,8 +104,7 @@ static void check_pass(enum kind kind, struct network *network, const float *tra
     struct trainer_options options = options_of(kind);
     options.decoupled_decay = true;
     struct trainer *trainer = NULL;
-    assert_int_equal(trainer_new(&trainer, network, &options, GOLDEN_ROWS, NULL, NULL),
-                     0);
+    assert_int_equal(trainer_new(&trainer, network, &options, GOLDEN_ROWS, NULL), 0);
     assert_near(step(trainer, kind, 0, 0), expected_loss, TOLERANCE);
     trainer_free(trainer);
     struct tape *tape = NULL;
@@ -137,8 +136,7 @@ static void check_training(enum kind kind, struct network *network, const double
 {
     struct trainer_options options = options_of(kind);
     struct trainer *trainer = NULL;
-    assert_int_equal(trainer_new(&trainer, network, &options, GOLDEN_ROWS, NULL, NULL),
-                     0);
+    assert_int_equal(trainer_new(&trainer, network, &options, GOLDEN_ROWS, NULL), 0);
     for (size_t i = 0; i < GOLDEN_STEPS; i++) {
         double rate = trainer_learning_rate(&options, i, GOLDEN_STEPS, 1);
         assert_near(step(trainer, kind, i, rate), losses[i], TOLERANCE);
