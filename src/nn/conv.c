@@ -48,6 +48,8 @@ struct gradient {
     size_t strip, from, to; /* rows */
 };
 
+typedef float quarter __attribute__((vector_size(LANES / 4 * sizeof(float)), may_alias));
+
 #define NAME(x) x##_baseline
 #define TARGET
 #define FLOATS 4
