@@ -12,7 +12,7 @@
 enum { MANIFEST_FEATURES_MAX = 1 << 24 };
 
 static const char *const scaler_names[] = {
-    [SCALER_ASINH] = "asinh", [SCALER_MINMAX] = "minmax", [SCALER_GLOBAL] = "global"};
+    [SCALER_ASINH] = "asinh", [SCALER_MINMAX] = "minmax", [SCALER_GLOBAL] = "global", [SCALER_NONE] = "none"};
 static const char *const score_normalised = "normalised";
 static const char *const score_raw = "raw";
 

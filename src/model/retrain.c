@@ -98,10 +98,21 @@ int retrain(struct deepsad_model **out, const struct training_set *set,
 
 /* ---- What a manifest records ---- */
 
+/* What a manifest without these settings was trained by: they came later. */
+static int apply_former(struct deepsad_recipe *recipe, struct deepsad_error *error)
+{
+    static const char *const former[][2] = {{"network", "dense"}, {"warm", "0"}};
+    int status = DEEPSAD_OK;
+    for (size_t i = 0; i < sizeof former / sizeof former[0] && status == DEEPSAD_OK; i++) {
+        status = deepsad_recipe_set(recipe, former[i][0], former[i][1], error);
+    }
+    return status;
+}
+
 static int apply_settings(struct deepsad_recipe *recipe, const json_t *settings,
                           struct deepsad_error *error)
 {
-    int status = DEEPSAD_OK;
+    int status = apply_former(recipe, error);
     for (size_t i = 0; i < recipe_table.count && status == DEEPSAD_OK; i++) {
         const char *key = recipe_table.settings[i].key;
         const char *value = json_string_value(json_object_get(settings, key));
