@@ -211,8 +211,7 @@ static void shapes_that_cannot_be_are_refused(void **state)
                      DEEPSAD_INVALID);
     architecture_dense(&form, (size_t[]){4, 2}, 2);
     shape.input.channels = SIZE_MAX / 2;
-    assert_int_equal(network_new_encoder(&network, &shape, &rng, NULL),
-                     DEEPSAD_NO_MEMORY);
+    assert_int_equal(network_new_encoder(&network, &shape, &rng, NULL), DEEPSAD_INVALID);
     assert_null(network);
     network_free(NULL);
 }
