@@ -42,9 +42,9 @@ struct setting {
     const char *fallback;       /* the default, as text; of a SETTING_TEXT also NULL */
     /* Of a SETTING_TEXT, or NULL: what the text must be. Messages start with the key. */
     int (*check)(const char *text, struct deepsad_error *error);
-    bool sequence; /* of a SETTING_TEXT: [a, b: c] in a file is the text "a,b:c" */
-    const char *help;           /* one sentence; units where there are any */
-    bool secret;                /* never printed */
+    bool sequence;    /* of a SETTING_TEXT: [a, b: c] in a file is the text "a,b:c" */
+    const char *help; /* one sentence; units where there are any */
+    bool secret;      /* never printed */
 };
 
 /* Where a value came from, for --print-config. */

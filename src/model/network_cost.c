@@ -28,11 +28,11 @@ static int add_steps(struct network_cost *cost, struct image_shape *image,
     for (size_t i = 0; i < count; i++) {
         struct image_shape out = architecture_step_image(&steps[i], *image);
         if (values_of(out) > NETWORK_COST_VALUES_MAX) {
-            return error_set(error, DEEPSAD_INVALID,
-                             "network: step %zu makes %zu x %zu x %zu values of a row: the limit "
-                             "is %d; give it fewer channels, or pool earlier",
-                             i + 1, out.channels, out.height, out.width,
-                             NETWORK_COST_VALUES_MAX);
+            return error_set(
+                error, DEEPSAD_INVALID,
+                "network: step %zu makes %zu x %zu x %zu values of a row: the limit "
+                "is %d; give it fewer channels, or pool earlier",
+                i + 1, out.channels, out.height, out.width, NETWORK_COST_VALUES_MAX);
         }
         add_step(cost, &steps[i], *image, out);
         *image = out;

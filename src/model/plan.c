@@ -115,8 +115,9 @@ static int choose_network(struct plan *plan, const struct deepsad_recipe *recipe
     plan->input = plan->convolutional && is_image(facts)
                       ? facts->image
                       : (struct image_shape){facts->features, 1, 1};
-    plan->batch_norm = recipe->batch_norm == RECIPE_AUTO ? plan->convolutional
-                                                         : recipe->batch_norm == RECIPE_ON;
+    plan->batch_norm = recipe->batch_norm == RECIPE_AUTO
+                           ? plan->convolutional
+                           : recipe->batch_norm == RECIPE_ON;
     return check_network(&plan->network, plan->input, error);
 }
 
@@ -232,8 +233,8 @@ static void choose_reconstruction(struct plan *plan, const struct deepsad_recipe
                   .schedule = TRAINER_SCHEDULE_MILESTONES,
               };
     /* Otherwise the input has values that a sigmoid cannot take. */
-    plan->sigmoid = plan->scaler == SCALER_MINMAX ||
-                    (plan->scaler == SCALER_NONE && facts->pixels);
+    plan->sigmoid =
+        plan->scaler == SCALER_MINMAX || (plan->scaler == SCALER_NONE && facts->pixels);
 }
 
 static int check_components(const struct plan *plan, const struct plan_facts *facts,

@@ -25,7 +25,7 @@ struct plan_facts {
 
 struct plan {
     enum scaler_kind scaler;
-    bool raw; /* score = the only component's raw score */
+    bool raw;   /* score = the only component's raw score */
     int method; /* enum recipe_method: what the component `networks` is */
     bool networks, neighbours, autoencoder;
     double neighbours_weight, autoencoder_weight; /* beside the networks' 1 */

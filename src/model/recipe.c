@@ -47,10 +47,11 @@ static const struct setting settings[] = {
      .offset = AT(method),
      .choices = methods,
      .fallback = "deepsad",
-     .help = "What the encoder is trained for: deepsad; or, to compare with: autoencoder "
-             "(encoder and decoder; the score is the reconstruction error; trained by the "
-             "pretrain_ settings, or the autoencoder_ ones where pretrain_epochs is 0), "
-             "classifier (cross-entropy; needs labelled anomalies)."},
+     .help =
+         "What the encoder is trained for: deepsad; or, to compare with: autoencoder "
+         "(encoder and decoder; the score is the reconstruction error; trained by the "
+         "pretrain_ settings, or the autoencoder_ ones where pretrain_epochs is 0), "
+         "classifier (cross-entropy; needs labelled anomalies)."},
     {.key = "scaler",
      .type = SETTING_CHOICE,
      .offset = AT(scaler),

@@ -47,6 +47,12 @@ int training_facts(struct plan_facts *out, const struct deepsad_dataset *dataset
                          "%zu rows are too many: the limit is 2^32; train on a sample",
                          dataset->rows);
     }
+    struct image_shape image = {dataset->channels, dataset->height, dataset->width};
+    if (dataset->channels > 0 && image_size(image) != dataset->features) {
+        return error_set(error, DEEPSAD_INVALID,
+                         "%zu features are not an image of %zu x %zu x %zu",
+                         dataset->features, image.channels, image.height, image.width);
+    }
     size_t anomalies = 0;
     for (size_t i = 0; i < dataset->rows; i++) {
         anomalies += label_of(dataset, i) < 0;
@@ -60,8 +66,7 @@ int training_facts(struct plan_facts *out, const struct deepsad_dataset *dataset
     *out = (struct plan_facts){.features = dataset->features,
                                .labeled_anomalies = anomalies};
     if (dataset->channels > 0 && dataset->features > 1) {
-        out->image =
-            (struct image_shape){dataset->channels, dataset->height, dataset->width};
+        out->image = image;
         out->pixels = all_pixels(dataset);
     }
     return DEEPSAD_OK;
