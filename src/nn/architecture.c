@@ -150,7 +150,7 @@ static size_t parse_number(const char *text, size_t length, size_t max)
             return SIZE_MAX;
         }
     }
-    return length > 0 ? value : SIZE_MAX;
+    return length > 0 && length < 10 ? value : SIZE_MAX;
 }
 
 /* "conv" or "convKxK", `length` long. Returns what is wrong, or NULL. */
@@ -189,16 +189,24 @@ static bool is_conv(const char *word, size_t length)
            (length == 4 || (word[4] >= '0' && word[4] <= '9'));
 }
 
+static bool is_step(const char *word, size_t length)
+{
+    return is_conv(word, length) || word_is(word, length, "pool") ||
+           word_is(word, length, "dense") || word_is(word, length, "rep");
+}
+
 /* Returns what is wrong with the text, or NULL. */
-static const char *parse_step(struct architecture_step *step, bool *last,
-                              const char *text)
+static const char *parse_step(struct architecture_step *step, const char *text)
 {
     size_t length = strcspn(text, ":");
     const char *number = text[length] == ':' ? text + length + 1 : NULL;
     *step = (struct architecture_step){.kind = ARCHITECTURE_DENSE};
-    *last = word_is(text, length, "rep");
     if (text[0] == '\0') {
         return "nothing stands between two commas there";
+    }
+    if (!is_step(text, length)) {
+        return "no such step; there are conv:N, conv3x3:N, pool, dense:N and, last, "
+               "rep:N";
     }
     if (word_is(text, length, "pool")) {
         step->kind = ARCHITECTURE_POOL;
@@ -210,9 +218,6 @@ static const char *parse_step(struct architecture_step *step, bool *last,
         if (wrong != NULL) {
             return wrong;
         }
-    } else if (!*last && !word_is(text, length, "dense")) {
-        return "no such step; there are conv:N, conv3x3:N, pool, dense:N and, last, "
-               "rep:N";
     }
     if (number == NULL) {
         return "its width is missing, as in conv:16, dense:128 or rep:64";
@@ -252,7 +257,7 @@ static int parse_list(struct architecture *out, const char *text,
                       struct deepsad_error *error)
 {
     struct architecture parsed = {0};
-    bool last = false;
+    bool last = false; /* rep has been met */
     for (bool more = true; more;) {
         char step[STEP_TEXT];
         size_t at = parsed.encoder_count;
@@ -267,11 +272,12 @@ static int parse_list(struct architecture *out, const char *text,
                              ARCHITECTURE_STEPS_MAX);
         }
         parsed.encoder_count++;
-        const char *fault = parse_step(&parsed.encoder[at], &last, step);
+        const char *fault = parse_step(&parsed.encoder[at], step);
         fault = fault != NULL ? fault : order_fault(&parsed, at);
         if (fault != NULL) {
             return step_error(error, at + 1, step, fault);
         }
+        last = word_is(step, strcspn(step, ":"), "rep");
     }
     if (!last) {
         return error_set(error, DEEPSAD_INVALID,
@@ -312,11 +318,8 @@ int architecture_parse(struct architecture *out, const char *text,
         return error_set(error, DEEPSAD_INVALID,
                          "network: no steps; write a list such as " EXAMPLE);
     }
-    struct architecture_step step;
-    bool last = false;
-    bool name = !list && strchr(first, ':') == NULL && !is_conv(first, strlen(first)) &&
-                !word_is(first, strlen(first), "pool") &&
-                parse_step(&step, &last, first) != NULL && !last;
+    size_t word = strcspn(first, ":");
+    bool name = !list && first[word] == '\0' && !is_step(first, word);
     return name ? no_such_network(first, error) : parse_list(out, text, error);
 }
 
@@ -328,12 +331,10 @@ struct image_shape architecture_step_image(const struct architecture_step *step,
     switch (step->kind) {
     case ARCHITECTURE_CONV:
         return (struct image_shape){step->width, in.height, in.width};
-    case ARCHITECTURE_DECONV: {
-        size_t grown = step->kernel - 1; /* wraps, if at all, back again */
-        size_t cut = 2 * step->padding;
-        return (struct image_shape){step->width, in.height + grown - cut,
-                                    in.width + grown - cut};
-    }
+    case ARCHITECTURE_DECONV:
+        return (struct image_shape){step->width,
+                                    in.height + step->kernel - 1 - 2 * step->padding,
+                                    in.width + step->kernel - 1 - 2 * step->padding};
     case ARCHITECTURE_POOL:
         return (struct image_shape){in.channels, in.height / 2, in.width / 2};
     case ARCHITECTURE_UPSAMPLE:
