@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/simd.h"
 #include "nn/lanes.h"
 
 struct conv {
@@ -37,7 +38,8 @@ size_t conv_packed_size(const struct conv *conv);
 void conv_pack_forward(const struct conv *conv, float *packed, const float *weight);
 void conv_pack_backward(const struct conv *conv, float *packed, const float *weight);
 
-/* Floats of scratch of any call below; 64-byte aligned, one per thread. */
+/* Floats of scratch of any call below; 64-byte aligned, one per thread. SIZE_MAX where
+ * the number is too large for a size. */
 size_t conv_scratch(const struct conv *conv);
 
 /* y (out, LANES) of x (in, LANES): one group. */
@@ -49,5 +51,13 @@ void conv_backward(const struct conv *conv, float *dx, const float *dy,
 /* dweight (conv_weights(), torch's layout) = the sum over the group's lanes. */
 void conv_backward_weights(const struct conv *conv, float *dweight, const float *dy,
                            const float *x, float *scratch);
+
+/* The same by the kernels of one instruction set, which the machine must have. */
+void conv_forward_level(const struct conv *conv, float *y, const float *x,
+                        const float *packed, float *scratch, enum simd_level level);
+void conv_backward_level(const struct conv *conv, float *dx, const float *dy,
+                         const float *packed, float *scratch, enum simd_level level);
+void conv_backward_weights_level(const struct conv *conv, float *dweight, const float *dy,
+                                 const float *x, float *scratch, enum simd_level level);
 
 #endif
