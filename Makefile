@@ -257,12 +257,11 @@ bench: ## speed and memory against named peers and limits; DATA=folder of CSV fi
 # TABLE: one or more, default all. PAPER: further options, see tests/bench/paper/run.py --help.
 PAPER_TABLES = ratio pollution classes eta rep classic
 bench-paper: ## the paper's experiments, about 1 h; DATA=folder of sets, TABLE=, FULL=1, OUT=, FASHION=
-	@[ -n "$(DATA)" ] || { echo "where is the data? make $@ DATA=FOLDER" >&2; exit 2; }
 	$(call require,$(PAPER_PACKAGES))
 	@$(MAKE) -s -j$$(nproc) all
-	@$(PYTHON) -B tests/bench/paper/run.py --data "$(DATA)" --tables "$(or $(TABLE),$(PAPER_TABLES))" \
-	    --out "$(or $(OUT),build/paper)" $(if $(FASHION),--fashion "$(FASHION)") \
-	    $(if $(FULL),--full) $(PAPER)
+	@$(PYTHON) -B tests/bench/paper/run.py --tables "$(or $(TABLE),$(PAPER_TABLES))" \
+	    --out "$(or $(OUT),build/paper)" $(if $(DATA),--data "$(DATA)") \
+	    $(if $(FASHION),--fashion "$(FASHION)") $(if $(FULL),--full) $(PAPER)
 $(PAPER_TABLES:%=bench-paper-%): bench-paper-%:
 	@$(MAKE) -s bench-paper TABLE=$*
 

@@ -83,6 +83,9 @@ def draw(plots, folder):
         path = folder / f"{plot.name}.gp"
         path.write_text(script(plot), encoding="utf-8")
         if shutil.which("gnuplot"):
-            subprocess.run(["gnuplot", path.name], cwd=folder, check=True)
+            done = subprocess.run(["gnuplot", path.name], cwd=folder, capture_output=True,
+                                  check=False, text=True)
+            if done.returncode:
+                raise RuntimeError(f"gnuplot {path}: {done.stderr}")
             drawn.append(folder / f"{plot.name}.svg")
     return drawn

@@ -239,7 +239,8 @@ def report_entropy(options, table, found):
 def main():
     options = parser().parse_args()
     sources = sets.Sources(options.data, options.fashion)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for end in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(end, signal.default_int_handler)
     try:
         options = complete(options, sources)
         pairs = grid.plan(options)
@@ -261,8 +262,9 @@ def main():
         return
     failed, interrupted = 0, False
     try:
-        read_before_forking(runs, sources)
-        failed = run_all(options, runs, tables, results, sources, durations)
+        if runs:
+            read_before_forking(runs, sources)
+            failed = run_all(options, runs, tables, results, sources, durations)
     except KeyboardInterrupt:
         interrupted = True
         print("interrupted: the same command goes on from here", file=sys.stderr)

@@ -103,8 +103,12 @@ def entropy_rows(found):
     return [row for row in rows if row]
 
 
+def entropy_text(mean, std):
+    return "-" if np.isnan(mean) else f"{mean:.1f} ±{std:5.1f}"
+
+
 def entropy_lines(rows):
     yield f"  {'':22} gamma_l  {'normal':>16} {'unlabeled':>16} {'anomalous':>16}   normal lower"
     for name, recipe, gamma_l, runs, *spread, lower in rows:
-        means = " ".join(f"{spread[i]:9.1f} ±{spread[i + 1]:5.1f}" for i in (0, 2, 4))
+        means = " ".join(f"{entropy_text(*spread[i:i + 2]):>16}" for i in (0, 2, 4))
         yield f"  {f'{name} ({recipe})':22} {gamma_l:7g}  {means}   in {lower} of {runs} runs"
