@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/rows_nest.h"
+
 enum member { MEMBER_SAMPLES, MEMBER_IDS, MEMBER_EXPLAIN, MEMBER_KEEP, MEMBER_COUNT };
 static const char *const member_names[] = {"samples", "ids", "explain", "keep"};
 
@@ -75,7 +77,7 @@ static void point_at_cell(const struct json_grammar *grammar, char *pointer)
         const char *name = rows->columns.name(rows->columns.closure, grammar->column);
         rows_pointer_cell(pointer, rows->count, name, strlen(name), 0);
     } else {
-        rows_pointer_cell(pointer, rows->count, NULL, 0, rows->filled);
+        rows_nest_pointer(pointer, rows);
     }
 }
 
@@ -226,10 +228,17 @@ static bool on_value(struct json_grammar *grammar, const struct json_token *toke
 {
     struct rows *rows = grammar->rows;
     float value = 0.0F;
+    if (grammar->state == JSON_AT_FIRST_VALUE && is_mark(token, '[') &&
+        rows_nest_deepen(rows)) {
+        return true;
+    }
     if (!read_cell(grammar, token, &value)) {
         return false;
     }
-    if (rows->filled == rows->columns.count) {
+    if (rows->filled == rows->nest.full) {
+        if (rows->nest.dimensions > 1) {
+            return rows_nest_overflow(rows);
+        }
         char pointer[ROWS_POINTER_MAX];
         rows_pointer_cell(pointer, rows->count, NULL, 0, rows->filled);
         return rows_fail(rows, 422, pointer,
@@ -241,10 +250,47 @@ static bool on_value(struct json_grammar *grammar, const struct json_token *toke
     return true;
 }
 
+/* The innermost array of the row ends. */
+static bool close_array(struct json_grammar *grammar)
+{
+    struct rows *rows = grammar->rows;
+    grammar->state = JSON_AFTER_SAMPLE;
+    if (rows->nest.dimensions == 1) {
+        return rows_end_row(rows);
+    }
+    bool fine = rows_nest_close(rows);
+    if (rows->nest.depth > 0) {
+        grammar->state = JSON_AFTER_LINE;
+    }
+    return fine;
+}
+
 static bool after_value(struct json_grammar *grammar, const struct json_token *token)
 {
     return after(grammar, token, ']', JSON_AT_VALUE, JSON_AFTER_SAMPLE) &&
-           (grammar->state != JSON_AFTER_SAMPLE || rows_end_row(grammar->rows));
+           (grammar->state != JSON_AFTER_SAMPLE || close_array(grammar));
+}
+
+static bool on_line(struct json_grammar *grammar, const struct json_token *token)
+{
+    const struct rows_nest *nest = &grammar->rows->nest;
+    if (!is_mark(token, '[')) {
+        char pointer[ROWS_POINTER_MAX];
+        rows_nest_pointer(pointer, grammar->rows);
+        return fail_type(grammar, token, pointer, "an array, as before it in the image");
+    }
+    if (!rows_nest_open(grammar->rows)) {
+        return false;
+    }
+    grammar->state =
+        nest->depth == nest->dimensions ? JSON_AT_FIRST_VALUE : JSON_AT_FIRST_LINE;
+    return true;
+}
+
+static bool after_line(struct json_grammar *grammar, const struct json_token *token)
+{
+    return after(grammar, token, ']', JSON_AT_LINE, JSON_AFTER_SAMPLE) &&
+           (grammar->state != JSON_AFTER_SAMPLE || close_array(grammar));
 }
 
 static bool on_name(struct json_grammar *grammar, const struct json_token *token)
@@ -290,9 +336,8 @@ static bool on_id(struct json_grammar *grammar, const struct json_token *token)
 static bool close_empty(struct json_grammar *grammar)
 {
     enum json_state state = grammar->state;
-    if (state == JSON_AT_FIRST_VALUE) {
-        grammar->state = JSON_AFTER_SAMPLE;
-        return rows_end_row(grammar->rows);
+    if (state == JSON_AT_FIRST_VALUE || state == JSON_AT_FIRST_LINE) {
+        return close_array(grammar);
     }
     if (state == JSON_AT_FIRST_NAME) {
         grammar->state = JSON_AFTER_SAMPLE;
@@ -316,7 +361,7 @@ bool json_grammar_step(struct json_grammar *grammar, const struct json_token *to
 {
     enum json_state state = grammar->state;
     bool list = state == JSON_AT_FIRST_SAMPLE || state == JSON_AT_FIRST_VALUE ||
-                state == JSON_AT_FIRST_ID;
+                state == JSON_AT_FIRST_LINE || state == JSON_AT_FIRST_ID;
     bool object = state == JSON_AT_FIRST_MEMBER || state == JSON_AT_FIRST_NAME;
     if ((list && is_mark(token, ']')) || (object && is_mark(token, '}'))) {
         return close_empty(grammar);
@@ -343,6 +388,11 @@ bool json_grammar_step(struct json_grammar *grammar, const struct json_token *to
         return on_value(grammar, token);
     case JSON_AFTER_VALUE:
         return after_value(grammar, token);
+    case JSON_AT_FIRST_LINE:
+    case JSON_AT_LINE:
+        return on_line(grammar, token);
+    case JSON_AFTER_LINE:
+        return after_line(grammar, token);
     case JSON_AT_FIRST_NAME:
     case JSON_AT_NAME:
         return on_name(grammar, token);

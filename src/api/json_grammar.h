@@ -5,6 +5,8 @@
  *
  *     {"samples": [[1, null, ...] | {"name": 1, ...}, ...], "ids": ["..."],
  *      "explain": 3, "keep": false}
+ *
+ * and a row that is an image may be an array of arrays (rows_nest.h).
  */
 #ifndef API_JSON_GRAMMAR_H
 #define API_JSON_GRAMMAR_H
@@ -22,9 +24,12 @@ enum json_state {
     JSON_AT_FIRST_SAMPLE,
     JSON_AT_SAMPLE,
     JSON_AFTER_SAMPLE,
-    JSON_AT_FIRST_VALUE, /* of a row that is an array */
+    JSON_AT_FIRST_VALUE, /* of a row that is an array, or of a line of an image */
     JSON_AT_VALUE,
     JSON_AFTER_VALUE,
+    JSON_AT_FIRST_LINE, /* or plane, of an image */
+    JSON_AT_LINE,
+    JSON_AFTER_LINE,
     JSON_AT_FIRST_NAME, /* of a row that is an object */
     JSON_AT_NAME,
     JSON_AT_NAME_COLON,

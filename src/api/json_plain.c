@@ -56,7 +56,7 @@ static size_t list_commas(uint16_t places[static COMMAS_MAX], const char *text,
     return count;
 }
 
-/* Numbers, still as text, of the rest of a row and of those behind it. */
+/* Numbers, still as text, of the rest of a row or line and of those behind it. */
 struct stretch {
     struct number_plain numbers;
     const char *start[NUMBER_PLAIN_MAX + 1]; /* and where the one after the last may */
@@ -64,10 +64,11 @@ struct stretch {
     size_t count;
 };
 
-/* `at` where the number in `column` may begin; commas at text + places[]. */
-static size_t cut(struct stretch *stretch, const char *at, size_t column, size_t columns,
+/* `at` where the next number may begin; commas at text + places[]. */
+static size_t cut(struct stretch *stretch, const struct rows *rows, const char *at,
                   const char *text, const uint16_t *places, size_t count)
 {
+    size_t columns = rows->nest.line, column = columns - (rows->nest.full - rows->filled);
     size_t n = 0;
     count = count < NUMBER_PLAIN_MAX ? count : NUMBER_PLAIN_MAX;
     while (n < count) {
@@ -147,7 +148,17 @@ static size_t store(struct rows *rows, const float *values, size_t count)
             }
         }
     }
+    if (rows->nest.dimensions > 1) {
+        rows->nest.full = (rows->filled / rows->nest.line + 1) * rows->nest.line;
+    }
     return taken;
+}
+
+/* How many values may be taken: the last of a plane's is left to who knows what brackets
+ * follow. */
+static size_t room(const struct rows *rows)
+{
+    return rows->nest.plane - 1 - rows->filled;
 }
 
 const char *json_plain_take(struct rows *rows, const char *at, const char *end)
@@ -155,15 +166,15 @@ const char *json_plain_take(struct rows *rows, const char *at, const char *end)
     uint16_t places[COMMAS_MAX] = {0};
     struct stretch stretch;
     float values[NUMBER_PLAIN_MAX];
-    while (json_plain_is_worth(rows, at, end)) {
+    while (json_plain_is_worth(rows, at, end) && room(rows) > 0) {
         size_t size = (size_t)(end - at) - BEHIND;
         size = size < STRETCH ? size / 64 * 64 : STRETCH;
         const char *text = at;
         size_t count = list_commas(places, text, size), used = 0;
         rows->stops += count == 0;
         do {
-            size_t cut_off = cut(&stretch, at, rows->filled, rows->columns.count, text,
-                                 places + used, count - used);
+            size_t most = count - used < room(rows) ? count - used : room(rows);
+            size_t cut_off = cut(&stretch, rows, at, text, places + used, most);
             size_t good = convert(values, &stretch, end);
             size_t taken = store(rows, values, good);
             at = stretch.start[taken];
@@ -172,7 +183,7 @@ const char *json_plain_take(struct rows *rows, const char *at, const char *end)
                 rows->stops++;
                 return at;
             }
-        } while (used < count);
+        } while (used < count && room(rows) > 0);
     }
     return at;
 }

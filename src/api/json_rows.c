@@ -17,8 +17,8 @@ static inline const char *take_values(struct json_grammar *grammar, const char *
 {
     struct rows *rows = grammar->rows;
     float *row = rows->row;
-    size_t filled = rows->filled, count = rows->columns.count;
-    while (filled < count) {
+    size_t filled = rows->filled, full = rows->nest.full;
+    while (filled < full) {
         float value;
         const char *next = number_parse_short(&value, at, end);
         if (next == NULL) {
@@ -57,7 +57,8 @@ static const char *take_rows(struct json_grammar *grammar, const char *at,
             const char *from = at;
             at = json_plain_take(rows, at, end);
             if (at != from) {
-                grammar->state = rows->filled == 0 ? JSON_AT_FIRST_VALUE : JSON_AT_VALUE;
+                bool first = rows->filled + rows->nest.line == rows->nest.full;
+                grammar->state = first ? JSON_AT_FIRST_VALUE : JSON_AT_VALUE;
             }
             if (rows->fault.status != 0) {
                 return at;
@@ -65,7 +66,7 @@ static const char *take_rows(struct json_grammar *grammar, const char *at,
         }
         at = take_values(grammar, at, end);
         if (grammar->state != JSON_AFTER_VALUE || rows->filled != rows->columns.count ||
-            end - at < 4 || memcmp(at, "],[", 3) != 0 ||
+            rows->nest.dimensions > 1 || end - at < 4 || memcmp(at, "],[", 3) != 0 ||
             rows->count + 1 >= rows->limits.rows) {
             return at;
         }

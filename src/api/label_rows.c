@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/rows_nest.h"
 #include "base/identifier.h"
 
 const char *const label_verdict_names[] = {"normal", "anomalous", "unsure", NULL};
@@ -34,7 +35,8 @@ struct reading {
     const struct rows_columns *columns;
     const struct label_limits *limits;
     struct label_fault *fault;
-    size_t index; /* of the label being read */
+    size_t index;                 /* of the label being read */
+    char place[ROWS_POINTER_MAX]; /* in the array of its features: "/3/12", else "" */
 };
 
 /* A member's name as a part of a pointer (RFC 6901), cut to what fits. */
@@ -53,7 +55,8 @@ static void append_part(char *out, size_t size, const char *name)
     out[used] = '\0';
 }
 
-/* At "#/labels/<index>/<member>/<name>", as far as they are given. Returns false. */
+/* At "#/labels/<index>/<member>/<name>", as far as they are given, and the place in an
+ * array. Returns false. */
 __attribute__((format(printf, 4, 5))) static bool fail_at(struct reading *reading,
                                                           const char *member,
                                                           const char *name,
@@ -73,6 +76,8 @@ __attribute__((format(printf, 4, 5))) static bool fail_at(struct reading *readin
     for (size_t i = 0; i < 2 && parts[i] != NULL; i++) {
         append_part(fault->pointer, sizeof fault->pointer, parts[i]);
     }
+    size_t end = strlen(fault->pointer);
+    snprintf(fault->pointer + end, sizeof fault->pointer - end, "%s", reading->place);
     return false;
 }
 
@@ -104,45 +109,108 @@ static const char *type_name(const json_t *value)
 
 /* ---- Features ---------------------------------------------------------------------- */
 
-/* `name`: of the column, as the body names it. */
+/* `name`: of the column, as the body names it; NULL: its place in the array does. */
 static bool read_cell(struct reading *reading, float *out, const json_t *value,
                       const char *name)
 {
+    const char *shown = name == NULL ? reading->place + 1 : name;
     if (json_is_null(value)) {
         *out = NAN;
         return true;
     }
     if (!json_is_number(value)) {
         return fail_at(reading, "features", name,
-                       "feature %.60s: expected a number or null, found %s", name,
+                       "feature %.60s: expected a number or null, found %s", shown,
                        type_name(value));
     }
     float number = (float)json_number_value(value);
     if (!isfinite(number)) {
         return fail_at(reading, "features", name,
-                       "feature %.60s is outside the range of a float", name);
+                       "feature %.60s is outside the range of a float", shown);
     }
     *out = number;
     return true;
 }
 
-static bool read_array(struct reading *reading, float *x, const json_t *values)
+/* Channels, height and width of an image, or as many of the last of them; the number of
+ * features where it is flat. */
+struct sides {
+    size_t count;
+    size_t of[3];
+};
+
+static size_t volume(const size_t *sides, size_t count)
 {
-    size_t count = reading->columns->count;
-    if (json_array_size(values) != count) {
+    return count == 0 ? 1 : sides[0] * volume(sides + 1, count - 1);
+}
+
+static bool fail_size(struct reading *reading, const json_t *values, bool nested,
+                      const size_t *sides, size_t count)
+{
+    char shape[ROWS_SHAPE_MAX];
+    if (!nested) {
         return fail_at(
             reading, "features", NULL,
             "%zu features, but the model has %zu; null stands for a missing one",
-            json_array_size(values), count);
+            json_array_size(values), sides[0]);
     }
-    for (size_t i = 0; i < count; i++) {
-        char name[24];
-        snprintf(name, sizeof name, "%zu", i);
-        if (!read_cell(reading, &x[i], json_array_get(values, i), name)) {
+    static const char *const elements[] = {"values", "lines", "channels"};
+    rows_shape_print(shape, reading->columns);
+    return fail_at(reading, "features", NULL,
+                   "features%s: %zu %s, the model's images are %s", reading->place,
+                   json_array_size(values), elements[count - 1], shape);
+}
+
+/* The innermost arrays hold numbers, all others `sides->of` arrays, from `level` on. */
+static bool read_values(struct reading *reading, float *x, const json_t *values,
+                        const struct sides *sides, size_t level)
+{
+    const size_t *left = sides->of + level;
+    size_t count = sides->count - level, step = volume(left + 1, count - 1);
+    size_t used = strlen(reading->place);
+    if (!json_is_array(values)) {
+        return fail_at(reading, "features", NULL,
+                       "features%s: expected an array, as before it, found %s",
+                       reading->place, type_name(values));
+    }
+    if (json_array_size(values) != left[0]) {
+        return fail_size(reading, values, sides->count > 1, left, count);
+    }
+    for (size_t i = 0; i < left[0]; i++) {
+        const json_t *value = json_array_get(values, i);
+        snprintf(reading->place + used, sizeof reading->place - used, "/%zu", i);
+        if (!(count == 1 ? read_cell(reading, x + i, value, NULL)
+                         : read_values(reading, x + i * step, value, sides, level + 1))) {
             return false;
         }
     }
+    reading->place[used] = '\0';
     return true;
+}
+
+/* The first elements say how many dimensions the array has. */
+static bool read_array(struct reading *reading, float *x, const json_t *values)
+{
+    const struct rows_columns *columns = reading->columns;
+    const json_t *first = json_array_get(values, 0);
+    struct sides flat = {1, {columns->count}},
+                 plane = {2, {columns->height, columns->width}},
+                 image = {3, {columns->channels, columns->height, columns->width}};
+    if (columns->channels == 0 || !json_is_array(first)) {
+        return read_values(reading, x, values, &flat, 0);
+    }
+    if (json_is_array(json_array_get(first, 0))) {
+        return read_values(reading, x, values, &image, 0);
+    }
+    if (columns->channels > 1) {
+        char shape[ROWS_SHAPE_MAX];
+        rows_shape_print(shape, columns);
+        return fail_at(reading, "features", NULL,
+                       "features are an array of lines, the model's images are %s: send "
+                       "an array of %zu such arrays, one for each channel",
+                       shape, columns->channels);
+    }
+    return read_values(reading, x, values, &plane, 0);
 }
 
 static bool read_named(struct reading *reading, float *x, json_t *values)

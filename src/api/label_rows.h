@@ -6,6 +6,7 @@
  *                  "verdict": "normal" | "anomalous" | "unsure",
  *                  "analyst": "kim", "reason": "fraud", "note": "..."}]}
  *
+ * Features that are an image may be an array of arrays, as in scoring requests.
  * Strict: what is not in this form is 422 with a pointer to the place. Knows no store and
  * no model.
  */

@@ -12,6 +12,7 @@
 #include "api/endpoint.h"
 #include "api/label_rows.h"
 #include "api/label_view.h"
+#include "api/model_columns.h"
 #include "api/models.h"
 #include "api/values.h"
 #include "base/clock.h"
@@ -31,27 +32,11 @@ struct adding {
     struct store_labels stored;
 };
 
-static const char *column_name(const void *closure, size_t column)
-{
-    return deepsad_model_feature_name(closure, column);
-}
-
-static size_t column_index(const void *closure, const char *name, size_t length)
-{
-    return deepsad_model_feature_index(closure, name, length);
-}
-
 static bool read_rows(struct adding *adding, const struct request *request,
                       struct reply *reply)
 {
     const struct app *app = adding->app;
-    const struct deepsad_model *model = adding->version->model;
-    struct rows_columns columns = {
-        .count = deepsad_model_features(model),
-        .closure = model,
-        .name = column_name,
-        .index = column_index,
-    };
+    struct rows_columns columns = model_columns(adding->version->model);
     struct label_limits limits = {
         .labels = atomic_load(&app->max_labels),
         .text = atomic_load(&app->max_label_text),

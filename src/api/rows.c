@@ -169,6 +169,8 @@ bool rows_begin_row(struct rows *rows)
     }
     rows->row = rows->x + start;
     rows->filled = 0;
+    rows->nest = (struct rows_nest){
+        .depth = 1, .dimensions = 1, .line = columns, .full = columns, .plane = SIZE_MAX};
     return true;
 }
 

@@ -20,6 +20,7 @@ struct rows_columns {
     const char *(*name)(const void *closure, size_t column);
     /* SIZE_MAX when there is none of that name */
     size_t (*index)(const void *closure, const char *name, size_t length);
+    size_t channels, height, width; /* of the image that a row is; else 0 */
 };
 
 /* A client sizes both: a row of 3 bytes ({}) may stand for thousands of floats. */
@@ -41,6 +42,15 @@ struct rows_id {
     uint32_t length;
 };
 
+/* The arrays that a row is made of: itself, or more where it is an image (rows_nest.h).
+ */
+struct rows_nest {
+    unsigned depth, dimensions; /* arrays open now, and around each value */
+    size_t line;                /* values of an innermost array */
+    size_t full;                /* rows->filled where the innermost open one is full */
+    size_t plane; /* and the one around that; SIZE_MAX where there is none */
+};
+
 struct rows {
     struct rows_columns columns;
     struct rows_limits limits;
@@ -49,7 +59,8 @@ struct rows {
     size_t capacity; /* floats */
     float *row;      /* the row being filled, behind the complete ones */
     size_t filled;   /* its columns so far */
-    unsigned stops;  /* how often json_plain_take() met something else */
+    struct rows_nest nest;
+    unsigned stops; /* how often json_plain_take() met something else */
     uint32_t *seen; /* (columns.count): count + 1 of the row that last named the column */
     uint32_t *order; /* (columns.count): which column came k-th in the row before */
     size_t column_capacity;

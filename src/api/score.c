@@ -9,6 +9,7 @@
 #include "api/explanation.h"
 #include "api/json_rows.h"
 #include "api/keep.h"
+#include "api/model_columns.h"
 #include "api/models.h"
 #include "base/clock.h"
 #include "base/number.h"
@@ -29,18 +30,6 @@ struct scoring {
     struct explanation explanation;
     struct scoring *next; /* in the worker's list of idle ones */
 };
-
-/* ---- The model's columns, as the decoders want them -------------------------------- */
-
-static const char *column_name(const void *closure, size_t column)
-{
-    return deepsad_model_feature_name(closure, column);
-}
-
-static size_t column_index(const void *closure, const char *name, size_t length)
-{
-    return deepsad_model_feature_index(closure, name, length);
-}
 
 /* ---- States ------------------------------------------------------------------------ */
 
@@ -89,12 +78,7 @@ static void scoring_give(struct worker *worker, struct scoring *scoring)
 static bool start_decoder(struct scoring *scoring, const struct request *request)
 {
     const struct deepsad_model *model = scoring->version->model;
-    struct rows_columns columns = {
-        .count = deepsad_model_features(model),
-        .closure = model,
-        .name = column_name,
-        .index = column_index,
-    };
+    struct rows_columns columns = model_columns(model);
     struct rows_limits limits = {
         .rows = atomic_load_explicit(&scoring->app->max_rows, memory_order_relaxed),
         .bytes = atomic_load_explicit(&scoring->app->max_decoded, memory_order_relaxed),

@@ -90,6 +90,11 @@ size_t architecture_decoder(struct architecture_step *steps,
                             const struct architecture *architecture,
                             struct image_shape input);
 
+/* The shape that comes out of a step that meets the shape `in`. */
+struct image_shape architecture_step_image(const struct architecture_step *step,
+                                           struct image_shape in);
+
+/* The size of the representation. */
 size_t architecture_outputs(const struct architecture *architecture);
 
 #endif

@@ -160,3 +160,18 @@ double loss_log(float *dphi, const struct loss_batch *batch, float eta, float tr
     scale_rows(dphi, slope, batch->rows, batch->width);
     return kept_sum * (double)kept_share + anomaly_sum * (double)anomaly_share;
 }
+
+double loss_cross_entropy(float *dlogit, const float *logit, const signed char *labels,
+                          size_t rows)
+{
+    double sum = 0;
+    for (size_t i = 0; i < rows; i++) {
+        double sign = labels[i] < 0 ? 1 : -1;
+        double margin = sign * (double)logit[i];
+        double small = exp(-fabs(margin)); /* at most 1: no overflow on either side */
+        sum += fmax(-margin, 0) + log1p(small);
+        double miss = (margin > 0 ? small : 1) / (1 + small); /* 1 / (1 + exp(margin)) */
+        dlogit[i] = (float)(-sign * miss / (double)rows);
+    }
+    return sum / (double)rows;
+}

@@ -16,106 +16,216 @@
 /* ---- Plan ---- */
 
 struct plan {
+    const struct network_shape *shape;
     struct layer *layers;
-    size_t count, width; /* layers so far, outputs of the last one */
+    size_t count;
+    struct image_shape image; /* that comes out of the last layer */
     size_t params, state;
     bool overflow;
 };
 
-static size_t take(struct plan *plan, size_t *total, size_t rows, size_t columns)
+/* The layers of a step: its own, batch norm, leaky ReLU. */
+enum { LAYERS_OF_STEP = 3 };
+
+static size_t take(struct plan *plan, size_t *total, size_t size)
 {
     size_t offset = *total;
-    size_t size = 0;
-    plan->overflow |= __builtin_mul_overflow(rows, columns, &size);
     plan->overflow |= __builtin_add_overflow(*total, size, total);
+    plan->overflow |= *total > SIZE_MAX / sizeof(float);
     return offset;
 }
 
-static struct layer *append(struct plan *plan, enum layer_kind kind, size_t outputs)
+static struct layer *append(struct plan *plan, enum layer_kind kind,
+                            struct image_shape out)
 {
     struct layer *layer = &plan->layers[plan->count++];
     *layer = (struct layer){.kind = kind,
-                            .inputs = plan->width,
-                            .outputs = outputs,
-                            .in = {plan->width, 1, 1},
-                            .out = {outputs, 1, 1},
+                            .inputs = image_size(plan->image),
+                            .outputs = image_size(out),
+                            .in = plan->image,
+                            .out = out,
                             .weight = SIZE_MAX,
                             .bias = SIZE_MAX,
                             .mean = SIZE_MAX,
                             .variance = SIZE_MAX};
-    plan->width = outputs;
+    plan->image = out;
     return layer;
 }
 
 static void append_dense(struct plan *plan, size_t outputs, bool bias)
 {
-    struct layer *layer = append(plan, LAYER_DENSE, outputs);
-    layer->weight = take(plan, &plan->params, layer->inputs, outputs);
+    struct layer *layer = append(plan, LAYER_DENSE, (struct image_shape){outputs, 1, 1});
+    layer->in = (struct image_shape){layer->inputs, 1, 1};
+    layer->weight = take(plan, &plan->params, layer->inputs * outputs);
     if (bias) {
-        layer->bias = take(plan, &plan->params, 1, outputs);
+        layer->bias = take(plan, &plan->params, outputs);
     }
 }
 
-static void append_hidden(struct plan *plan, size_t outputs,
-                          const struct network_shape *shape)
+static void append_conv(struct plan *plan, const struct architecture_step *step,
+                        struct image_shape out)
 {
-    append_dense(plan, outputs, shape->bias);
-    if (shape->batch_norm) {
-        struct layer *layer = append(plan, LAYER_BATCH_NORM, outputs);
-        layer->mean = take(plan, &plan->state, 1, outputs);
-        layer->variance = take(plan, &plan->state, 1, outputs);
-    }
-    append(plan, LAYER_LEAKY_RELU, outputs);
+    struct layer *layer = append(plan, LAYER_CONV, out);
+    layer->kernel = step->kernel;
+    layer->transposed = step->kind == ARCHITECTURE_DECONV;
+    layer->padding = layer->transposed ? step->padding : (step->kernel - 1) / 2;
+    layer->weight = take(plan, &plan->params,
+                         layer->in.channels * out.channels * step->kernel * step->kernel);
 }
 
-static void append_encoder(struct plan *plan, const struct network_shape *shape)
+static void append_batch_norm(struct plan *plan)
 {
-    const struct architecture *form = shape->architecture;
-    for (size_t i = 0; i + 1 < form->encoder_count; i++) {
-        append_hidden(plan, form->encoder[i].width, shape);
-    }
-    append_dense(plan, architecture_outputs(form), shape->bias);
+    struct layer *layer = append(plan, LAYER_BATCH_NORM, plan->image);
+    layer->mean = take(plan, &plan->state, layer->out.channels);
+    layer->variance = take(plan, &plan->state, layer->out.channels);
 }
 
-static void append_decoder(struct plan *plan, const struct network_shape *shape,
-                           bool sigmoid)
+static bool has_weights(const struct architecture_step *step)
 {
-    for (size_t i = shape->architecture->encoder_count - 1; i > 0; i--) {
-        append_hidden(plan, shape->architecture->encoder[i - 1].width, shape);
+    return step->kind == ARCHITECTURE_CONV || step->kind == ARCHITECTURE_DECONV ||
+           step->kind == ARCHITECTURE_DENSE;
+}
+
+static void append_step(struct plan *plan, const struct architecture_step *step)
+{
+    struct image_shape out = architecture_step_image(step, plan->image);
+    switch (step->kind) {
+    case ARCHITECTURE_CONV:
+    case ARCHITECTURE_DECONV:
+        append_conv(plan, step, out);
+        break;
+    case ARCHITECTURE_DENSE:
+        append_dense(plan, step->width, plan->shape->bias);
+        break;
+    case ARCHITECTURE_POOL:
+        append(plan, LAYER_MAX_POOL, out);
+        break;
+    case ARCHITECTURE_UPSAMPLE:
+        append(plan, LAYER_UPSAMPLE, out);
+        break;
+    case ARCHITECTURE_VIEW:
+        plan->image = out;
+        break;
+    case ARCHITECTURE_ACTIVATE:
+        append(plan, LAYER_LEAKY_RELU, out);
+        break;
     }
-    append_dense(plan, image_size(shape->input), shape->bias);
+}
+
+/* An encoder's or decoder's: all layers with weights but the last are hidden. */
+static void append_steps(struct plan *plan, const struct architecture_step *steps,
+                         size_t count)
+{
+    size_t last = count;
+    while (last > 0 && !has_weights(&steps[last - 1])) {
+        last--;
+    }
+    for (size_t i = 0; i < count; i++) {
+        append_step(plan, &steps[i]);
+        if (!has_weights(&steps[i]) || i + 1 == last) {
+            continue;
+        }
+        if (plan->shape->batch_norm) {
+            append_batch_norm(plan);
+        }
+        append(plan, LAYER_LEAKY_RELU, plan->image);
+    }
+}
+
+static void append_encoder(struct plan *plan)
+{
+    append_steps(plan, plan->shape->architecture->encoder,
+                 plan->shape->architecture->encoder_count);
+}
+
+static void append_decoder(struct plan *plan, bool sigmoid)
+{
+    struct architecture_step steps[2 * ARCHITECTURE_STEPS_MAX];
+    size_t count =
+        architecture_decoder(steps, plan->shape->architecture, plan->shape->input);
+    append_steps(plan, steps, count);
     if (sigmoid) {
-        append(plan, LAYER_SIGMOID, image_size(shape->input));
+        append(plan, LAYER_SIGMOID, plan->image);
     }
 }
 
-/* ---- Network ---- */
-
-/* torch.nn.Linear: W and b uniform in +-1/sqrt(inputs) */
-static void draw(float *values, size_t count, size_t inputs, struct rng *rng)
+static int start_plan(struct plan *plan, const struct network_shape *shape,
+                      struct deepsad_error *error)
 {
-    float bound = 1 / sqrtf((float)inputs);
+    int status = architecture_check(shape->architecture, shape->input, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    *plan = (struct plan){.shape = shape, .image = shape->input};
+    /* of an encoder, a decoder of up to twice its steps, and what ends a network */
+    size_t layers = LAYERS_OF_STEP * 3 * ARCHITECTURE_STEPS_MAX + 2;
+    plan->layers = calloc(layers, sizeof *plan->layers);
+    if (plan->layers == NULL) {
+        return error_no_memory(error, "the network's layers");
+    }
+    return DEEPSAD_OK;
+}
+
+/* ---- Weights ---- */
+
+static void draw(float *values, size_t count, float bound, struct rng *rng)
+{
     for (size_t i = 0; i < count; i++) {
         values[i] = (2 * rng_float(rng) - 1) * bound;
     }
 }
 
-static void init_layer(struct network *network, const struct layer *layer,
+/* torch's default for Linear, Conv2d and ConvTranspose2d: uniform in +-1/sqrt(fan in) */
+static float default_bound(size_t fan_in)
+{
+    return 1 / sqrtf((float)fan_in);
+}
+
+/* torch.nn.init.xavier_uniform_ with the gain of a leaky ReLU */
+static float xavier_bound(const struct layer *layer)
+{
+    size_t fans =
+        (layer->in.channels + layer->out.channels) * layer->kernel * layer->kernel;
+    double squared_gain = 2 / (1 + 0.01 * 0.01);
+    return (float)sqrt(6 * squared_gain / (double)fans);
+}
+
+static void init_conv(struct network *network, const struct layer *layer, bool xavier,
+                      struct rng *rng)
+{
+    size_t taps = layer->kernel * layer->kernel;
+    size_t fan_in = taps * (layer->transposed ? layer->out.channels : layer->in.channels);
+    draw(network->params + layer->weight, layer->in.channels * layer->out.channels * taps,
+         xavier ? xavier_bound(layer) : default_bound(fan_in), rng);
+}
+
+static void init_dense(struct network *network, const struct layer *layer,
                        struct rng *rng)
 {
+    float bound = default_bound(layer->inputs);
+    draw(network->params + layer->weight, layer->inputs * layer->outputs, bound, rng);
+    if (layer->bias != SIZE_MAX) {
+        draw(network->params + layer->bias, layer->outputs, bound, rng);
+    }
+}
+
+static void init_layer(struct network *network, const struct layer *layer,
+                       const struct architecture *form, struct rng *rng)
+{
     if (layer->kind == LAYER_DENSE) {
-        draw(network->params + layer->weight, layer->inputs * layer->outputs,
-             layer->inputs, rng);
-        if (layer->bias != SIZE_MAX) {
-            draw(network->params + layer->bias, layer->outputs, layer->inputs, rng);
-        }
+        init_dense(network, layer, rng);
+    }
+    if (layer->kind == LAYER_CONV) {
+        init_conv(network, layer, layer->transposed && form->xavier_decoder, rng);
     }
     if (layer->kind == LAYER_BATCH_NORM) {
-        for (size_t j = 0; j < layer->outputs; j++) {
+        for (size_t j = 0; j < layer->out.channels; j++) {
             network->state[layer->variance + j] = 1;
         }
     }
 }
+
+/* ---- Network ---- */
 
 static int allocate(struct network *network, struct deepsad_error *error)
 {
@@ -130,7 +240,7 @@ static int allocate(struct network *network, struct deepsad_error *error)
     return status;
 }
 
-static int build(struct network **out, struct plan *plan, size_t inputs, struct rng *rng,
+static int build(struct network **out, struct plan *plan, struct rng *rng,
                  struct deepsad_error *error)
 {
     if (plan->overflow) {
@@ -142,8 +252,8 @@ static int build(struct network **out, struct plan *plan, size_t inputs, struct 
         free(plan->layers);
         return error_no_memory(error, "the network");
     }
-    *network = (struct network){.inputs = inputs,
-                                .outputs = plan->width,
+    *network = (struct network){.inputs = image_size(plan->shape->input),
+                                .outputs = image_size(plan->image),
                                 .layer_count = plan->count,
                                 .layers = plan->layers,
                                 .param_count = plan->params,
@@ -154,42 +264,9 @@ static int build(struct network **out, struct plan *plan, size_t inputs, struct 
         return status;
     }
     for (size_t i = 0; i < network->layer_count; i++) {
-        init_layer(network, &network->layers[i], rng);
+        init_layer(network, &network->layers[i], plan->shape->architecture, rng);
     }
     *out = network;
-    return DEEPSAD_OK;
-}
-
-static int check_shape(const struct network_shape *shape, struct deepsad_error *error)
-{
-    const struct architecture *form = shape->architecture;
-    bool valid = image_size(shape->input) > 0 && form->encoder_count > 0;
-    for (size_t i = 0; valid && i < form->encoder_count; i++) {
-        valid = form->encoder[i].width > 0 && form->encoder[i].kind == ARCHITECTURE_DENSE;
-    }
-    if (!valid) {
-        return error_set(error, DEEPSAD_INVALID,
-                         "a network needs at least one input, and widths of at least 1");
-    }
-    return DEEPSAD_OK;
-}
-
-static int start_plan(struct plan *plan, const struct network_shape *shape, size_t sides,
-                      struct deepsad_error *error)
-{
-    int status = check_shape(shape, error);
-    if (status != DEEPSAD_OK) {
-        return status;
-    }
-    *plan = (struct plan){.width = image_size(shape->input)};
-    size_t layers = 0; /* three for each width and side, and a sigmoid */
-    if (__builtin_mul_overflow(shape->architecture->encoder_count, 3 * sides, &layers)) {
-        return error_no_memory(error, "the network's layers");
-    }
-    plan->layers = calloc(layers + 1, sizeof *plan->layers);
-    if (plan->layers == NULL) {
-        return error_no_memory(error, "the network's layers");
-    }
     return DEEPSAD_OK;
 }
 
@@ -197,25 +274,39 @@ int network_new_encoder(struct network **out, const struct network_shape *shape,
                         struct rng *rng, struct deepsad_error *error)
 {
     struct plan plan;
-    int status = start_plan(&plan, shape, 1, error);
+    int status = start_plan(&plan, shape, error);
     if (status != DEEPSAD_OK) {
         return status;
     }
-    append_encoder(&plan, shape);
-    return build(out, &plan, image_size(shape->input), rng, error);
+    append_encoder(&plan);
+    return build(out, &plan, rng, error);
 }
 
 int network_new_autoencoder(struct network **out, const struct network_shape *shape,
                             bool sigmoid, struct rng *rng, struct deepsad_error *error)
 {
     struct plan plan;
-    int status = start_plan(&plan, shape, 2, error);
+    int status = start_plan(&plan, shape, error);
     if (status != DEEPSAD_OK) {
         return status;
     }
-    append_encoder(&plan, shape);
-    append_decoder(&plan, shape, sigmoid);
-    return build(out, &plan, image_size(shape->input), rng, error);
+    append_encoder(&plan);
+    append_decoder(&plan, sigmoid);
+    return build(out, &plan, rng, error);
+}
+
+int network_new_classifier(struct network **out, const struct network_shape *shape,
+                           struct rng *rng, struct deepsad_error *error)
+{
+    struct plan plan;
+    int status = start_plan(&plan, shape, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    append_encoder(&plan);
+    append(&plan, LAYER_LEAKY_RELU, plan.image);
+    append_dense(&plan, 1, true);
+    return build(out, &plan, rng, error);
 }
 
 void network_free(struct network *network)

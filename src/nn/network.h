@@ -77,7 +77,7 @@ void network_free(struct network *network);
 
 /* The encoder, then one dense output: the logit of being anomalous, for the supervised
  * classifier that Deep SAD is compared with. The encoder's representation is followed by
- * a leaky ReLU there. */
+ * a leaky ReLU there; the output has a bias always, as a classifier cannot collapse. */
 int network_new_classifier(struct network **out, const struct network_shape *shape,
                            struct rng *rng, struct deepsad_error *error);
 

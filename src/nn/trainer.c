@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One loop serves both phases: draw a batch, gather its rows, step. What differs is the
- * loss, chosen by whether there is a center.
+ * One loop serves all trainings: draw a batch, gather its rows, step. What differs is the
+ * step's loss.
  */
 #include "nn/trainer.h"
 
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/crew.h"
 #include "nn/batches.h"
+#include "nn/lanes.h"
 #include "nn/loss.h"
 #include "nn/matrix.h"
 #include "nn/optimizer.h"
@@ -20,6 +22,7 @@ struct trainer {
     struct network *network;
     struct trainer_options options;
     bool batch_norm;
+    struct crew *crew; /* of layers on images; NULL = the caller's thread alone */
     struct tape *tape;
     struct optimizer *optimizer;
     float *scratch; /* (2, rows) of the loss */
@@ -35,6 +38,25 @@ static bool has_batch_norm(const struct network *network)
     return false;
 }
 
+static bool has_images(const struct network *network)
+{
+    for (size_t i = 0; i < network->layer_count; i++) {
+        if (image_size(network->layers[i].in) > network->layers[i].in.channels) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* No crew where there is nothing to share: its threads take groups of lanes. */
+static int new_crew(struct crew **out, const struct network *network, size_t threads,
+                    size_t rows, struct deepsad_error *error)
+{
+    size_t most = has_images(network) ? lanes_groups(rows) : 1;
+    threads = threads < most ? threads : most;
+    return threads > 1 ? crew_new(out, threads, error) : DEEPSAD_OK;
+}
+
 int trainer_new(struct trainer **out, struct network *network,
                 const struct trainer_options *options, size_t rows,
                 struct deepsad_error *error)
@@ -46,7 +68,10 @@ int trainer_new(struct trainer **out, struct network *network,
     trainer->network = network;
     trainer->options = *options;
     trainer->batch_norm = has_batch_norm(network);
-    int status = tape_new(&trainer->tape, network, rows, NULL, error);
+    int status = new_crew(&trainer->crew, network, options->threads, rows, error);
+    if (status == DEEPSAD_OK) {
+        status = tape_new(&trainer->tape, network, rows, trainer->crew, error);
+    }
     if (status == DEEPSAD_OK) {
         status = optimizer_new(&trainer->optimizer, network->param_count,
                                options->weight_decay, options->decoupled_decay, error);
@@ -66,6 +91,7 @@ void trainer_free(struct trainer *trainer)
 {
     if (trainer != NULL) {
         tape_free(trainer->tape);
+        crew_free(trainer->crew);
         optimizer_free(trainer->optimizer);
         free(trainer->scratch);
         free(trainer);
@@ -115,6 +141,20 @@ double trainer_step_deepsad(struct trainer *trainer, const float *center, const 
     return loss;
 }
 
+double trainer_step_classifier(struct trainer *trainer, const float *x,
+                               const signed char *labels, size_t rows,
+                               double learning_rate)
+{
+    if (rows < 2 && trainer->batch_norm) {
+        return (double)NAN;
+    }
+    const float *logit = tape_forward_train(trainer->tape, trainer->network, x, rows);
+    double loss =
+        loss_cross_entropy(tape_output_gradient(trainer->tape), logit, labels, rows);
+    learn(trainer, learning_rate);
+    return loss;
+}
+
 double trainer_learning_rate(const struct trainer_options *options, size_t step,
                              size_t steps, size_t per_pass)
 {
@@ -132,10 +172,13 @@ double trainer_learning_rate(const struct trainer_options *options, size_t step,
 
 /* ---- The loop ---- */
 
+enum objective { AUTOENCODER, DEEPSAD, CLASSIFIER };
+
 struct loop {
     struct trainer *trainer;
     const struct trainer_data *data;
-    const float *center; /* NULL: the autoencoder's loss */
+    enum objective objective;
+    const float *center; /* of DEEPSAD */
     struct batches batches;
     float *x;            /* (rows of a batch, features) */
     signed char *labels; /* (rows of a batch) */
@@ -172,7 +215,7 @@ static int init_loop(struct loop *loop, struct network *network,
                      const struct trainer_options *options, struct deepsad_error *error)
 {
     const struct trainer_data *data = loop->data;
-    size_t anomaly_batch = loop->center != NULL ? options->anomaly_batch : 0;
+    size_t anomaly_batch = loop->objective != AUTOENCODER ? options->anomaly_batch : 0;
     int status = batches_init(&loop->batches, data->labels, data->index, data->count,
                               options->batch, anomaly_batch, error);
     if (status != DEEPSAD_OK) {
@@ -211,11 +254,15 @@ static double step(struct loop *loop, struct rng *rng, double learning_rate)
     size_t rows = batches_rows(&loop->batches);
     batches_next(&loop->batches, rng);
     matrix_gather(loop->x, data->rows, loop->batches.rows, rows, data->features);
-    if (loop->center == NULL) {
+    if (loop->objective == AUTOENCODER) {
         return trainer_step_autoencoder(loop->trainer, loop->x, rows, learning_rate);
     }
     for (size_t i = 0; i < rows && data->labels != NULL; i++) {
         loop->labels[i] = data->labels[loop->batches.rows[i]];
+    }
+    if (loop->objective == CLASSIFIER) {
+        return trainer_step_classifier(loop->trainer, loop->x, loop->labels, rows,
+                                       learning_rate);
     }
     return trainer_step_deepsad(loop->trainer, loop->center, loop->x, loop->labels, rows,
                                 learning_rate);
@@ -279,7 +326,7 @@ static int run(struct loop *loop, struct rng *rng, const struct trainer_watch *w
     return DEEPSAD_OK;
 }
 
-static int fit(struct network *network, const float *center,
+static int fit(struct network *network, enum objective objective, const float *center,
                const struct trainer_data *data, const struct trainer_options *options,
                struct rng *rng, const struct trainer_watch *watch,
                struct deepsad_error *error)
@@ -288,7 +335,7 @@ static int fit(struct network *network, const float *center,
     if (status != DEEPSAD_OK) {
         return status;
     }
-    struct loop loop = {.data = data, .center = center};
+    struct loop loop = {.data = data, .objective = objective, .center = center};
     status = init_loop(&loop, network, options, error);
     if (status == DEEPSAD_OK) {
         status = run(&loop, rng, watch, error);
@@ -302,7 +349,7 @@ int trainer_fit_autoencoder(struct network *autoencoder, const struct trainer_da
                             const struct trainer_watch *watch,
                             struct deepsad_error *error)
 {
-    return fit(autoencoder, NULL, data, options, rng, watch, error);
+    return fit(autoencoder, AUTOENCODER, NULL, data, options, rng, watch, error);
 }
 
 int trainer_fit_deepsad(struct network *encoder, const float *center,
@@ -310,21 +357,103 @@ int trainer_fit_deepsad(struct network *encoder, const float *center,
                         const struct trainer_options *options, struct rng *rng,
                         const struct trainer_watch *watch, struct deepsad_error *error)
 {
-    return fit(encoder, center, data, options, rng, watch, error);
+    return fit(encoder, DEEPSAD, center, data, options, rng, watch, error);
+}
+
+int trainer_fit_classifier(struct network *classifier, const struct trainer_data *data,
+                           const struct trainer_options *options, struct rng *rng,
+                           const struct trainer_watch *watch, struct deepsad_error *error)
+{
+    if (classifier->outputs != 1) {
+        return error_set(error, DEEPSAD_INVALID,
+                         "a classifier has one output, the network has %zu",
+                         classifier->outputs);
+    }
+    return fit(classifier, CLASSIFIER, NULL, data, options, rng, watch, error);
+}
+
+/* ---- Warming ---- */
+
+static int warm(struct network *network, const struct trainer_data *data,
+                struct batches *batches, size_t passes, struct crew *crew,
+                struct rng *rng, struct deepsad_error *error)
+{
+    size_t rows = batches_rows(batches);
+    struct tape *tape = NULL;
+    float *x = NULL;
+    int status = matrix_new(&x, rows, data->features, "a batch", error);
+    if (status == DEEPSAD_OK) {
+        status = tape_new(&tape, network, rows, crew, error);
+    }
+    for (size_t i = 0; i < passes && status == DEEPSAD_OK; i++) {
+        batches_next(batches, rng);
+        matrix_gather(x, data->rows, batches->rows, rows, data->features);
+        tape_forward_train(tape, network, x, rows);
+    }
+    if (status == DEEPSAD_OK && !all_finite(network->state, network->state_count)) {
+        status = error_set(error, DEEPSAD_INVALID,
+                           "the statistics of a network are not finite: scale the "
+                           "features");
+    }
+    tape_free(tape);
+    free(x);
+    return status;
+}
+
+int trainer_warm(struct network *network, const struct trainer_data *data, size_t batch,
+                 size_t passes, size_t threads, struct rng *rng,
+                 struct deepsad_error *error)
+{
+    struct trainer_options options = {.batch = batch};
+    struct batches batches;
+    struct crew *crew = NULL;
+    int status = check(network, data, &options, error);
+    if (status != DEEPSAD_OK || !has_batch_norm(network)) {
+        return status;
+    }
+    status = batches_init(&batches, NULL, data->index, data->count, batch, 0, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    if (batches_rows(&batches) > 1) {
+        status = new_crew(&crew, network, threads, batches_rows(&batches), error);
+        if (status == DEEPSAD_OK) {
+            status = warm(network, data, &batches, passes, crew, rng, error);
+        }
+    }
+    crew_free(crew);
+    batches_done(&batches);
+    return status;
 }
 
 /* ---- Center ---- */
 
-enum { CENTER_BLOCK = 256 };
+enum { CENTER_BLOCK = 256, CENTER_FLOATS = 1 << 22 };
 #define CENTER_LEAST 0.1
+
+/* Rows of a block. A tape keeps the outputs of all layers, which are large where they are
+ * images: fewer rows then. */
+static size_t center_block(const struct network *encoder)
+{
+    size_t floats = 1;
+    for (size_t i = 0; i < encoder->layer_count; i++) {
+        floats += encoder->layers[i].outputs;
+    }
+    size_t groups = CENTER_FLOATS / floats / LANES;
+    if (!has_images(encoder) || groups >= CENTER_BLOCK / LANES) {
+        return CENTER_BLOCK;
+    }
+    return groups > 0 ? groups * LANES : LANES;
+}
 
 /* sum (outputs) += phi of each row, block by block */
 static void add_outputs(double *sum, struct tape *tape, const struct network *encoder,
                         const struct trainer_data *data, float *x)
 {
-    for (size_t first = 0; first < data->count; first += CENTER_BLOCK) {
+    size_t most = center_block(encoder);
+    for (size_t first = 0; first < data->count; first += most) {
         size_t rows = data->count - first;
-        rows = rows < CENTER_BLOCK ? rows : CENTER_BLOCK;
+        rows = rows < most ? rows : most;
         const float *block = data->rows + first * data->features;
         if (data->index != NULL) {
             matrix_gather(x, data->rows, data->index + first, rows, data->features);
@@ -379,9 +508,10 @@ int trainer_center(float *center, const struct network *encoder,
     }
     struct tape *tape = NULL;
     float *x = NULL;
-    int status = matrix_new(&x, CENTER_BLOCK, data->features, "the center", error);
+    size_t rows = center_block(encoder);
+    int status = matrix_new(&x, rows, data->features, "the center", error);
     if (status == DEEPSAD_OK) {
-        status = tape_new(&tape, encoder, CENTER_BLOCK, NULL, error);
+        status = tape_new(&tape, encoder, rows, NULL, error);
     }
     if (status == DEEPSAD_OK) {
         status = mean_output(center, encoder, data, sum, tape, x, error);

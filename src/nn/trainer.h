@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Training loops over given rows: the autoencoder's, and Deep SAD's. No files, no
- * threads, no clock: same input and rng, same weights bit for bit. Several may run at the
- * same time on networks of their own. Call matrix_blas_init() first.
+ * Training loops over given rows: the autoencoder's, Deep SAD's and a classifier's. No
+ * files, no clock, threads for layers on images alone: same input and rng, same weights
+ * bit for bit. Several may run at the same time on networks of their own. Call
+ * matrix_blas_init() first.
  *
  * A fit fails with DEEPSAD_INVALID where an option makes no sense or the loss or a weight
  * stops being finite, DEEPSAD_CANCELLED, or DEEPSAD_NO_MEMORY; the network is then not to
@@ -47,9 +48,9 @@ struct trainer_options {
     size_t milestones[TRAINER_MILESTONES_MAX]; /* epochs (from 0) from which on x 0.1 */
     enum trainer_loss loss;
     float eta;
+    /* share of largest d among a batch's unlabeled rows left out of the log loss */
+    float trim;
     size_t threads; /* of layers on images; 0 = 1; the result does not depend on it */
-    float
-        trim; /* share of largest d among a batch's unlabeled rows left out of the loss */
 };
 
 struct trainer_data {
@@ -92,15 +93,16 @@ int trainer_fit_deepsad(struct network *encoder, const float *center,
                         const struct trainer_watch *watch, struct deepsad_error *error);
 
 /* Moves the running statistics of batch norm towards the data, so that a network that was
- * not pretrained has a meaningful center: `passes` forward passes of `batch` rows in
- * training mode, learning nothing. */
+ * not pretrained has a meaningful center: `passes` forward passes of `batch` rows (fewer
+ * where there are fewer) in training mode, learning nothing. Does nothing to a network
+ * without batch norm, and by a single row, which has no variance. */
 int trainer_warm(struct network *network, const struct trainer_data *data, size_t batch,
                  size_t passes, size_t threads, struct rng *rng,
                  struct deepsad_error *error);
 
 /* Minimises the binary cross-entropy of a network of one output, the logit of being
  * anomalous: the supervised classifier of the paper's experiments. Unlabeled rows count
- * as normal. */
+ * as normal; `loss`, `eta` and `trim` are not looked at. */
 int trainer_fit_classifier(struct network *classifier, const struct trainer_data *data,
                            const struct trainer_options *options, struct rng *rng,
                            const struct trainer_watch *watch,
@@ -124,6 +126,11 @@ double trainer_step_autoencoder(struct trainer *trainer, const float *x, size_t 
 /* labels (rows) */
 double trainer_step_deepsad(struct trainer *trainer, const float *center, const float *x,
                             const signed char *labels, size_t rows, double learning_rate);
+
+/* labels (rows); of a network with one output */
+double trainer_step_classifier(struct trainer *trainer, const float *x,
+                               const signed char *labels, size_t rows,
+                               double learning_rate);
 
 /* The learning rate of step `step` of `steps`, `per_pass` to a pass. */
 double trainer_learning_rate(const struct trainer_options *options, size_t step,

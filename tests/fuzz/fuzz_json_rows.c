@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bodies of scoring requests: the same result in pieces of any size; accepted only what
- * jansson accepts, with its values; malformed only what jansson refuses. */
+/* Bodies of scoring requests, of rows and of images: the same result in pieces of any
+ * size; accepted only what jansson accepts, with its values; malformed only what jansson
+ * refuses. */
 #include "fuzz.h"
 
 #include <jansson.h>
@@ -8,15 +9,40 @@
 
 #include "columns.h"
 
+static void compare_cell(float value, const json_t *cell)
+{
+    double want = json_is_number(cell) ? json_number_value(cell) : (double)NAN;
+    FUZZ_CHECK(isnan(want) ? isnan(value)
+                           : fabs((double)value - want) <= 1e-7 * fabs(want) + 1e-45);
+}
+
+/* The values of arrays in arrays, in order; all on one level. Returns how many. */
+static size_t compare_array(const float *values, const json_t *array)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        const json_t *element = json_array_get(array, i);
+        FUZZ_CHECK(json_is_array(element) == json_is_array(json_array_get(array, 0)));
+        FUZZ_CHECK(json_array_size(element) == json_array_size(json_array_get(array, 0)));
+        if (json_is_array(element)) {
+            used += compare_array(values + used, element);
+        } else {
+            compare_cell(values[used++], element);
+        }
+    }
+    return used;
+}
+
 static void compare_row(const struct rows *rows, size_t i, const json_t *row)
 {
-    for (size_t j = 0; j < 3; j++) {
-        const json_t *cell = json_is_array(row) ? json_array_get(row, j)
-                                                : json_object_get(row, test_names[j]);
-        float value = rows->x[i * 3 + j];
-        double want = json_is_number(cell) ? json_number_value(cell) : (double)NAN;
-        FUZZ_CHECK(isnan(want) ? isnan(value)
-                               : fabs((double)value - want) <= 1e-7 * fabs(want) + 1e-45);
+    size_t count = rows->columns.count;
+    const float *values = rows->x + i * count;
+    if (json_is_array(row)) {
+        FUZZ_CHECK(compare_array(values, row) == count);
+        return;
+    }
+    for (size_t j = 0; j < count; j++) {
+        compare_cell(values[j], json_object_get(row, test_names[j]));
     }
 }
 
@@ -37,20 +63,26 @@ static void compare(const struct rows *rows, const char *text, size_t size)
     json_decref(root);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void decode(const struct rows_columns *columns, const char *text, size_t size)
 {
     struct rows whole = {.x = NULL}, parts = {.x = NULL};
-    const char *text = (const char *)data;
-    if (size > JSON_TOKEN_MAX) {
-        return 0;
-    }
-    bool fine = test_decode(&whole, false, text, size, size + 1);
+    bool fine = test_decode_as(&whole, columns, false, text, size, size + 1);
     FUZZ_CHECK(fine == (whole.fault.status == 0));
-    FUZZ_CHECK(test_decode(&parts, false, text, size, 1 + size % 7) == fine);
+    FUZZ_CHECK(test_decode_as(&parts, columns, false, text, size, 1 + size % 7) == fine);
     FUZZ_CHECK(parts.fault.status == whole.fault.status && parts.count == whole.count);
     FUZZ_CHECK(fine || strcmp(parts.fault.detail, whole.fault.detail) == 0);
+    FUZZ_CHECK(fine || strcmp(parts.fault.pointer, whole.fault.pointer) == 0);
     compare(&whole, text, size);
     rows_done(&whole);
     rows_done(&parts);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size <= JSON_TOKEN_MAX) {
+        decode(&test_columns, (const char *)data, size);
+        decode(&test_image, (const char *)data, size);
+        decode(&test_channels, (const char *)data, size);
+    }
     return 0;
 }

@@ -10,17 +10,17 @@
 #include "base/identifier.h"
 #include "columns.h"
 
-static const struct label_limits limits = {.labels = 8, .text = 16, .bytes = 6 * 3 * 4};
+enum { LABELS_MAX = 8, TEXT_MAX = 16, FEATURED_MAX = 6 };
 
 static void check_text(const char *text)
 {
-    FUZZ_CHECK(text == NULL || (text[0] != '\0' && strlen(text) <= limits.text));
+    FUZZ_CHECK(text == NULL || (text[0] != '\0' && strlen(text) <= TEXT_MAX));
 }
 
-static void check_row(const struct label_row *row)
+static void check_row(const struct label_row *row, size_t features)
 {
     FUZZ_CHECK((row->x == NULL) != (row->sample_id == NULL));
-    for (size_t j = 0; row->x != NULL && j < 3; j++) {
+    for (size_t j = 0; row->x != NULL && j < features; j++) {
         FUZZ_CHECK(!isinf(row->x[j]));
     }
     FUZZ_CHECK(row->sample_id == NULL ||
@@ -30,27 +30,39 @@ static void check_row(const struct label_row *row)
     check_text(row->note);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void read_rows(const struct rows_columns *columns, const uint8_t *data,
+                      size_t size)
 {
     unsigned status = 0;
     char detail[BODY_DETAIL_MAX];
     struct label_rows rows = {.count = 0};
     struct label_fault fault = {.status = 0};
+    struct label_limits limits = {.labels = LABELS_MAX,
+                                  .text = TEXT_MAX,
+                                  .bytes = FEATURED_MAX * columns->count * 4};
     json_t *json = body_parse_text((const char *)data, size, &status, detail);
     if (json == NULL) {
         FUZZ_CHECK((status == 400 || status == 422) && detail[0] != '\0');
-        return 0;
+        return;
     }
-    if (!label_rows_read(&rows, json, &test_columns, &limits, &fault)) {
+    if (!label_rows_read(&rows, json, columns, &limits, &fault)) {
         FUZZ_CHECK((fault.status == 422 || fault.status == 413) &&
                    fault.detail[0] != '\0');
         FUZZ_CHECK(fault.pointer[0] == '#' && rows.rows == NULL);
-        return 0;
+        return;
     }
-    FUZZ_CHECK(rows.count > 0 && rows.count <= limits.labels && rows.featured <= 6);
+    FUZZ_CHECK(rows.count > 0 && rows.count <= LABELS_MAX &&
+               rows.featured <= FEATURED_MAX);
     for (size_t i = 0; i < rows.count; i++) {
-        check_row(&rows.rows[i]);
+        check_row(&rows.rows[i], columns->count);
     }
     label_rows_done(&rows);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    read_rows(&test_columns, data, size);
+    read_rows(&test_image, data, size);
+    read_rows(&test_channels, data, size);
     return 0;
 }

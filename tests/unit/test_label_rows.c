@@ -7,10 +7,8 @@
 #include "api/cursor.h"
 #include "api/label_rows.h"
 
-static const struct label_limits limits = {.labels = 3, .text = 8, .bytes = 2 * 3 * 4};
-
-static bool read_text(struct label_rows *rows, struct label_fault *fault,
-                      const char *text)
+static bool read_text_as(struct label_rows *rows, struct label_fault *fault,
+                         const struct rows_columns *columns, const char *text)
 {
     unsigned status;
     char detail[BODY_DETAIL_MAX];
@@ -18,7 +16,14 @@ static bool read_text(struct label_rows *rows, struct label_fault *fault,
     assert_non_null(json);
     *fault = (struct label_fault){.status = 0};
     *rows = (struct label_rows){.count = 0};
-    return label_rows_read(rows, json, &test_columns, &limits, fault);
+    struct label_limits own = {.labels = 3, .text = 8, .bytes = 2 * columns->count * 4};
+    return label_rows_read(rows, json, columns, &own, fault);
+}
+
+static bool read_text(struct label_rows *rows, struct label_fault *fault,
+                      const char *text)
+{
+    return read_text_as(rows, fault, &test_columns, text);
 }
 
 static void labels_name_a_sample_or_bring_one(void **state)
@@ -91,6 +96,65 @@ static void faults_name_their_place(void **state)
     }
 }
 
+static void an_image_may_be_flat_or_an_array_of_its_dimensions(void **state)
+{
+    static const char *const forms[] = {"[0,1,2,3,4,5,6,7,8,9,10,11]",
+                                        "[[[0,1],[2,3],[4,5]],[[6,7],[8,9],[10,11]]]"};
+    struct label_rows rows;
+    struct label_fault fault;
+    char text[256];
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(text, sizeof text,
+                 "{\"labels\":[{\"features\":%s,\"verdict\":\"normal\"}]}", forms[i]);
+        assert_true(read_text_as(&rows, &fault, &test_channels, text));
+        for (size_t j = 0; j < 12; j++) {
+            assert_near(rows.x[j], (double)j, 0);
+        }
+        label_rows_done(&rows);
+    }
+}
+
+static void faults_within_an_image_name_their_place(void **state)
+{
+    static const struct {
+        const char *features, *place, *detail;
+    } cases[] = {
+        {"[[1,2,3],[4,5]]", "/1", "features/1: 2 values, the model's images are 2 x 3"},
+        {"[[1,2,3]]", "", "features: 1 lines"},
+        {"[[[1,2,3],[4,5,6]],[]]", "", "features: 2 channels"},
+        {"[[1,2,3],4]", "/1", "expected an array"},
+        {"[[1,2,3],[4,5,[6]]]", "/1/2", "found an array"},
+        {"[1,[2],3,4,5,6]", "/1", "found an array"},
+        {"[[1,2,3],[4,1e39,6]]", "/1/1", "outside the range"},
+        {"[[{},2,3],[4,5,6]]", "/0/0", "found an object"},
+    };
+    struct label_rows rows;
+    struct label_fault fault;
+    char text[256], pointer[64];
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        snprintf(text, sizeof text,
+                 "{\"labels\":[{\"features\":%s,\"verdict\":\"normal\"}]}",
+                 cases[i].features);
+        snprintf(pointer, sizeof pointer, "#/labels/0/features%s", cases[i].place);
+        assert_false(read_text_as(&rows, &fault, &test_image, text));
+        assert_string_equal(fault.pointer, pointer);
+        assert_non_null(strstr(fault.detail, cases[i].detail));
+    }
+}
+
+static void an_image_of_several_channels_is_no_plane(void **state)
+{
+    struct label_rows rows;
+    struct label_fault fault;
+    (void)state;
+    assert_false(read_text_as(&rows, &fault, &test_channels,
+                              "{\"labels\":[{\"features\":[[1,2],[3,4],[5,6]]}]}"));
+    assert_string_equal(fault.pointer, "#/labels/0/features");
+    assert_non_null(strstr(fault.detail, "2 x 3 x 2: send an array of 2 such arrays"));
+}
+
 static void a_pointer_is_cut_to_what_fits(void **state)
 {
     struct label_rows rows;
@@ -127,6 +191,9 @@ int main(void)
         cmocka_unit_test(labels_name_a_sample_or_bring_one),
         cmocka_unit_test(rows_of_features_stand_behind_each_other),
         cmocka_unit_test(faults_name_their_place),
+        cmocka_unit_test(an_image_may_be_flat_or_an_array_of_its_dimensions),
+        cmocka_unit_test(faults_within_an_image_name_their_place),
+        cmocka_unit_test(an_image_of_several_channels_is_no_plane),
         cmocka_unit_test(a_pointer_is_cut_to_what_fits),
         cmocka_unit_test(a_cursor_is_read_by_its_own_list_only),
     };

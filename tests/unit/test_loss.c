@@ -220,6 +220,33 @@ static void squared_error_is_the_mean_over_all_elements(void **state)
     }
 }
 
+static void cross_entropy_is_the_mean_over_anomalies_and_all_others(void **state)
+{
+    (void)state;
+    const float logit[4] = {0.3F, -1.2F, 2, -0.4F};
+    const signed char truth[4] = {0, -1, 1, -1};
+    float slope[4];
+    double sum = log1p(exp(0.3)) + log1p(exp(1.2)) + log1p(exp(2)) + log1p(exp(0.4));
+    assert_near(loss_cross_entropy(slope, logit, truth, 4), sum / 4, 1e-7);
+    for (size_t i = 0; i < 4; i++) {
+        double p = 1 / (1 + exp(-(double)logit[i]));
+        assert_near(slope[i], (p - (truth[i] < 0)) / 4, 1e-6);
+    }
+}
+
+static void cross_entropy_of_sure_logits_is_finite(void **state)
+{
+    (void)state;
+    const float logit[4] = {3e38F, -3e38F, 200, -200};
+    const signed char truth[4] = {-1, 0, 1, -1};
+    float slope[4];
+    assert_near(loss_cross_entropy(slope, logit, truth, 4), 100, 1e-12);
+    const float expected[4] = {0, 0, 0.25F, -0.25F};
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(slope[i] == expected[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +259,8 @@ int main(void)
         cmocka_unit_test(a_mean_over_no_rows_is_zero),
         cmocka_unit_test(an_anomaly_at_the_center_has_a_finite_gradient),
         cmocka_unit_test(squared_error_is_the_mean_over_all_elements),
+        cmocka_unit_test(cross_entropy_is_the_mean_over_anomalies_and_all_others),
+        cmocka_unit_test(cross_entropy_of_sure_logits_is_finite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -209,6 +209,118 @@ static void only_the_rows_of_the_index_are_used(void **state)
     network_free(b);
 }
 
+static struct network *new_classifier(bool batch_norm)
+{
+    struct architecture form;
+    architecture_dense(&form, widths, 3);
+    struct network_shape shape = {{FEATURES, 1, 1}, &form, false, batch_norm};
+    struct network *network = NULL;
+    struct rng rng;
+    rng_init(&rng, 5, 0);
+    assert_int_equal(network_new_classifier(&network, &shape, &rng, NULL), DEEPSAD_OK);
+    return network;
+}
+
+static int fit_classifier(struct network *network, const struct example *example,
+                          struct deepsad_error *error)
+{
+    struct rng rng;
+    rng_init(&rng, 1, 1);
+    return trainer_fit_classifier(network, &example->data, &example->options, &rng, NULL,
+                                  error);
+}
+
+static size_t count_mistakes(const struct network *network, const struct example *example)
+{
+    struct tape *tape = NULL;
+    assert_int_equal(tape_new(&tape, network, ROWS, NULL, NULL), DEEPSAD_OK);
+    const float *logit = tape_forward_eval(tape, network, example->rows, ROWS);
+    size_t mistakes = 0;
+    for (size_t i = 0; i < ROWS; i++) {
+        mistakes += (logit[i] > 0) != (example->labels[i] < 0);
+    }
+    tape_free(tape);
+    return mistakes;
+}
+
+static void a_classifier_tells_labelled_anomalies_from_all_other_rows(void **state)
+{
+    (void)state;
+    struct example example;
+    init_example(&example);
+    for (int kind = 0; kind < 2; kind++) { /* in passes, and in balanced batches */
+        example.options.anomaly_batch = kind == 0 ? 0 : 8;
+        struct network *network = new_classifier(true);
+        assert_int_equal(fit_classifier(network, &example, NULL), DEEPSAD_OK);
+        assert_true(count_mistakes(network, &example) <= 3);
+        network_free(network);
+    }
+}
+
+static void a_network_of_several_outputs_is_no_classifier(void **state)
+{
+    (void)state;
+    struct example example;
+    init_example(&example);
+    struct deepsad_error error = {0};
+    struct network *network = new_network(false, true);
+    assert_int_equal(fit_classifier(network, &example, &error), DEEPSAD_INVALID);
+    assert_error_says(error, "a classifier has one output, the network has 4");
+    network_free(network);
+}
+
+/* ---- Warming ---- */
+
+static int warm(struct network *network, const struct example *example, size_t batch,
+                size_t passes)
+{
+    struct rng rng;
+    rng_init(&rng, 1, 1);
+    return trainer_warm(network, &example->data, batch, passes, 1, &rng, NULL);
+}
+
+static void warming_moves_the_statistics_to_the_datas_and_no_weight(void **state)
+{
+    (void)state;
+    struct example example;
+    init_example(&example);
+    struct network *network = new_network(false, true);
+    struct network *fresh = new_network(false, true);
+    assert_int_equal(warm(network, &example, ROWS, 100), DEEPSAD_OK);
+    assert_memory_equal(network->params, fresh->params,
+                        network->param_count * sizeof *network->params);
+    const float *weight = network->params + network->layers[0].weight;
+    for (size_t j = 0; j < 12; j++) { /* the mean of the first layer's outputs */
+        double sum = 0;
+        for (size_t i = 0; i < ROWS * FEATURES; i++) {
+            sum += (double)example.rows[i] * (double)weight[i % FEATURES * 12 + j];
+        }
+        assert_near_floor(network->state[network->layers[1].mean + j], sum / ROWS, 1e-3,
+                          0.1);
+    }
+    network_free(network);
+    network_free(fresh);
+}
+
+static void warming_does_nothing_without_statistics_or_by_one_row(void **state)
+{
+    (void)state;
+    struct example example;
+    init_example(&example);
+    struct network *plain = new_network(false, false);
+    struct network *network = new_network(false, true);
+    struct network *fresh = new_network(false, true);
+    assert_int_equal(warm(plain, &example, 32, 3), DEEPSAD_OK);
+    assert_int_equal(warm(network, &example, 1, 3), DEEPSAD_OK);
+    assert_memory_equal(network->state, fresh->state,
+                        network->state_count * sizeof *network->state);
+    example.data.count = 0;
+    assert_int_equal(warm(network, &example, 32, 3), DEEPSAD_INVALID);
+    network_free(plain);
+    network_free(network);
+    network_free(fresh);
+}
+
 /* ---- The same bits ---- */
 
 struct run {
@@ -537,6 +649,10 @@ int main(void)
         cmocka_unit_test(the_log_loss_draws_normals_in_and_pushes_anomalies_out),
         cmocka_unit_test(without_labels_the_distance_alone_falls),
         cmocka_unit_test(only_the_rows_of_the_index_are_used),
+        cmocka_unit_test(a_classifier_tells_labelled_anomalies_from_all_other_rows),
+        cmocka_unit_test(a_network_of_several_outputs_is_no_classifier),
+        cmocka_unit_test(warming_moves_the_statistics_to_the_datas_and_no_weight),
+        cmocka_unit_test(warming_does_nothing_without_statistics_or_by_one_row),
         cmocka_unit_test(the_same_seed_gives_the_same_bits_in_threads_side_by_side),
         cmocka_unit_test(adding_a_watch_changes_no_bit),
         cmocka_unit_test(progress_comes_after_each_epoch),
