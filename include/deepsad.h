@@ -262,7 +262,8 @@ int deepsad_evaluate(struct deepsad_evaluation *out, const struct deepsad_model 
                      struct deepsad_error *error);
 
 /* Whether the data set can be scored by the model: same number of features and, where
- * both have names, the same names in the same order. */
+ * both have names, the same names in the same order; where both are images, of the same
+ * shape. */
 int deepsad_model_accepts(const struct deepsad_model *model,
                           const struct deepsad_dataset *dataset,
                           struct deepsad_error *error);

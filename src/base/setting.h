@@ -23,7 +23,7 @@ enum setting_type {
                        */
     SETTING_NUMBER,   /* double */
     SETTING_TEXT,     /* char *, malloced; a YAML sequence too where `sequence` is set */
-    SETTING_CHOICE,   /* int: index into `choices` */
+    SETTING_CHOICE,   /* int: index into `choices`; on|off there: true|yes|false|no too */
     SETTING_COUNTS,   /* struct setting_counts: comma-separated or a YAML sequence */
 };
 

@@ -230,9 +230,13 @@ static bool find_choice(int *out, const struct setting *setting, const char *tex
 /* Where on and off are among the choices, so are the other words for them. */
 static bool set_choice(int *out, const struct setting *setting, const char *text)
 {
-    bool on;
-    return find_choice(out, setting, text) ||
-           (set_bool(&on, text) && find_choice(out, setting, on ? "on" : "off"));
+    static const char *const words[][2] = {
+        {"true", "on"}, {"yes", "on"}, {"false", "off"}, {"no", "off"}};
+    bool found = find_choice(out, setting, text);
+    for (size_t i = 0; i < sizeof words / sizeof words[0] && !found; i++) {
+        found = strcmp(text, words[i][0]) == 0 && find_choice(out, setting, words[i][1]);
+    }
+    return found;
 }
 
 static int set_text(char **out, const struct setting *setting, const char *text,

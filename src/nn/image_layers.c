@@ -227,11 +227,13 @@ static int allocate_scratch(struct image_layers *images, struct deepsad_error *e
     if (images->scratch == NULL) {
         return error_no_memory(error, what);
     }
+    size_t floats = 0; /* the stages' blocks have shown that the product is a size */
+    if (__builtin_add_overflow(2 * images->largest * LANES, conv, &floats)) {
+        return error_no_memory(error, what);
+    }
     int status = DEEPSAD_OK;
     for (size_t i = 0; i < threads && status == DEEPSAD_OK; i++) {
-        /* the stages' blocks have shown that this does not overflow */
-        status =
-            block_new(&images->scratch[i], 1, 2 * images->largest * LANES + conv, error);
+        status = block_new(&images->scratch[i], 1, floats, error);
     }
     return status;
 }
