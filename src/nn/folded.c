@@ -93,8 +93,8 @@ static struct run start(const struct folded *folded, float *scratch)
     return run;
 }
 
-/* Rows through the chain that begins with step *at, which becomes the one after it. Returns
- * how far apart the rows of y are. */
+/* Rows through the chain that begins with step *at, which becomes the one after it.
+ * Returns how far apart the rows of y are. */
 static size_t run_chain(const struct run *run, size_t *at, float *y, const float *x,
                         size_t stride, size_t rows)
 {
