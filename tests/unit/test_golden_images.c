@@ -529,15 +529,12 @@ static void check_outputs(const struct golden_network *golden)
     done_run(&run);
 }
 
-/* Rounding grows from step to step. Allowed is what PyTorch in float is away from PyTorch
- * in double, as golden values have it, and for luck some times that. */
+/* Rounding grows from step to step, by leaps where a value comes over a kink: allowed is
+ * the least that a leap makes, or some times what PyTorch in float is away from PyTorch
+ * in double in its one run, which the golden values have. */
 #define LUCK 10
-#define LEAST_TOLERANCE 2e-5
-
-static double allowed(double spread)
-{
-    return fmax(LUCK * spread, LEAST_TOLERANCE);
-}
+#define LOSS_TOLERANCE 5e-4
+#define WEIGHT_TOLERANCE 1e-2
 
 static void check_losses(struct run *run)
 {
@@ -546,7 +543,8 @@ static void check_losses(struct run *run)
     for (uint32_t i = 0; i < GOLDEN_IMAGE_STEPS; i++) {
         double loss = step(run, 1000 + 10 * i, (double)GOLDEN_IMAGE_RATE);
         spread = fmax(spread, golden->losses_spread[i]);
-        report("loss", fabs(loss / golden->losses[i] - 1) / allowed(spread));
+        report("loss",
+               fabs(loss / golden->losses[i] - 1) / fmax(LUCK * spread, LOSS_TOLERANCE));
     }
 }
 
@@ -563,9 +561,10 @@ static void check_moved(const struct run *run)
         const struct layer *layer = &network->layers[i];
         if (layer->weight != SIZE_MAX) {
             report("what training moved",
-                   compare_block(network->params + layer->weight, weights_of(layer), NULL,
-                                 golden->moved + at * PROJECTED,
-                                 allowed((double)golden->moved_spread[at])));
+                   compare_block(
+                       network->params + layer->weight, weights_of(layer), NULL,
+                       golden->moved + at * PROJECTED,
+                       fmax(LUCK * (double)golden->moved_spread[at], WEIGHT_TOLERANCE)));
             at++;
         }
     }
@@ -578,7 +577,8 @@ static void check_training(const struct golden_network *golden)
     init_run(&run, golden, 2);
     check_losses(&run);
     compare("running statistics", run.network->state, golden->trained,
-            run.network->state_count, allowed((double)golden->trained_spread[0]));
+            run.network->state_count,
+            fmax(LUCK * (double)golden->trained_spread[0], WEIGHT_TOLERANCE));
     check_moved(&run);
     done_run(&run);
 }
