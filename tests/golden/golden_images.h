@@ -1487,8 +1487,6 @@ static const float golden_mnist_encoder_trained[24] = {
     -0.015512005F, -0.2336784F, 0.11839236F, 0.15821935F, 0.10616174F, 0.15939859F,
     0.11884563F, 0.12829901F, 0.14128034F, 0.09010637F, 0.25301114F, -0.16587119F,
     -0.23545617F, -0.27268013F, 0.23237371F, 0.25555724F, 0.25824606F, 0.17913087F,};
-static const float golden_mnist_encoder_trained_spread[1] = {
-    5.5857794e-07F,};
 enum { GOLDEN_MNIST_AUTOENCODER_SEED = 170, GOLDEN_MNIST_AUTOENCODER_ROWS = 19 };
 static const float golden_mnist_autoencoder_eval_heads[456] = {
     0.5161588F, 0.51994306F, 0.51810044F, 0.51869965F, 0.5192339F, 0.51928234F, 0.5194928F,
@@ -1713,8 +1711,6 @@ static const float golden_mnist_autoencoder_trained[48] = {
     0.18425016F, 0.13013317F, -0.04497239F, 0.03473432F, 0.024847398F, -0.03531884F,
     -0.10806893F, -0.02935901F, -0.03597639F, -0.23633516F, 0.1546882F, 0.123386F,
     0.11264888F, 0.120418F, 0.12324549F, 0.23356655F, 0.17280656F, 0.13462083F,};
-static const float golden_mnist_autoencoder_trained_spread[1] = {
-    0.00019128957F,};
 enum { GOLDEN_FASHION_ENCODER_SEED = 580, GOLDEN_FASHION_ENCODER_ROWS = 18 };
 static const float golden_fashion_encoder_eval_heads[432] = {
     0.08301478F, -0.059697546F, -0.14621648F, -0.01285176F, -0.122953154F, -0.018113649F,
@@ -2032,8 +2028,6 @@ static const float golden_fashion_encoder_trained[352] = {
     0.20583564F, 0.16438134F, 0.28262597F, 0.23078114F, 0.30294093F, 0.22032589F,
     0.16925201F, 0.19630902F, 0.24803893F, 0.27862573F, 0.21688983F, 0.24721378F,
     0.24134101F, 0.26907173F, 0.24347411F, 0.2524327F, 0.26381224F,};
-static const float golden_fashion_encoder_trained_spread[1] = {
-    1.1942446e-05F,};
 enum { GOLDEN_FASHION_AUTOENCODER_SEED = 580, GOLDEN_FASHION_AUTOENCODER_ROWS = 18 };
 static const float golden_fashion_autoencoder_eval_heads[432] = {
     0.5390005F, 0.4964715F, 0.51430416F, 0.51302844F, 0.51827514F, 0.517118F, 0.5165F,
@@ -2472,8 +2466,6 @@ static const float golden_fashion_autoencoder_trained[704] = {
     0.32378688F, 0.3851099F, 0.3965152F, 0.38193095F, 0.40184698F, 0.27070078F, 0.3956571F,
     0.39507326F, 0.3275131F, 0.35768515F, 0.3231006F, 0.3667166F, 0.37437838F, 0.36823925F,
     0.34799147F, 0.34986606F,};
-static const float golden_fashion_autoencoder_trained_spread[1] = {
-    0.0022080669F,};
 enum { GOLDEN_CIFAR_ENCODER_SEED = 1520, GOLDEN_CIFAR_ENCODER_ROWS = 7 };
 static const float golden_cifar_encoder_eval_heads[168] = {
     -0.11566057F, 0.11132797F, -0.08017055F, -0.05965118F, -0.015910547F, -0.020366382F,
@@ -2716,8 +2708,6 @@ static const float golden_cifar_encoder_trained[448] = {
     0.3958153F, 0.32632872F, 0.22500348F, 0.2312011F, 0.2565483F, 0.3297866F, 0.25553966F,
     0.37485334F, 0.17884293F, 0.23540975F, 0.25951558F, 0.2641058F, 0.30729854F,
     0.32379368F, 0.41003436F,};
-static const float golden_cifar_encoder_trained_spread[1] = {
-    0.0004052089F,};
 enum { GOLDEN_CIFAR_AUTOENCODER_SEED = 1520, GOLDEN_CIFAR_AUTOENCODER_ROWS = 7 };
 static const float golden_cifar_autoencoder_eval_heads[168] = {
     0.45641556F, 0.4632596F, 0.45865276F, 0.45572448F, 0.45717F, 0.46708003F, 0.4670166F,
@@ -3128,5 +3118,3 @@ static const float golden_cifar_autoencoder_trained[896] = {
     0.25769728F, 0.31192154F, 0.33016843F, 0.51270396F, 0.3789967F, 0.26977816F,
     0.34773284F, 0.36925858F, 0.3493574F, 0.29748675F, 0.3674514F, 0.32188755F, 0.38937023F,
     0.3552307F, 0.39410633F, 0.44638547F, 0.24119936F, 0.3789386F, 0.26604125F,};
-static const float golden_cifar_autoencoder_trained_spread[1] = {
-    0.013341353F,};

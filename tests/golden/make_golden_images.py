@@ -259,15 +259,13 @@ def train(layers, seed, loss_of, batches, dtype):
 
 def training(name, layers, seed, loss_of, batches):
     losses, moved, statistics = train(layers, seed, loss_of, batches, torch.float64)
-    losses32, moved32, statistics32 = train(layers, seed, loss_of, batches, torch.float32)
+    losses32, moved32, _ = train(layers, seed, loss_of, batches, torch.float32)
     emit_losses(f'{name}_losses', losses)
     emit_losses(f'{name}_losses_spread', [abs(a / b - 1) for a, b in zip(losses32, losses)])
     emit(f'{name}_moved', torch.cat([project(block) for block in moved]))
     emit(f'{name}_moved_spread',
          torch.stack([(a - b).norm() / b.norm() for a, b in zip(moved32, moved)]))
     emit(f'{name}_trained', statistics)
-    spread = (statistics32 - statistics).abs().max() / (statistics ** 2).mean().sqrt()
-    emit(f'{name}_trained_spread', spread.reshape(1))
 
 
 def find_seed(layers, shape, rows):
