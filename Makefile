@@ -14,6 +14,8 @@ COVERAGE_PACKAGES = $(TEST_PACKAGES) gcovr
 FAULT_PACKAGES = $(BUILD_PACKAGES) python3 e2fsprogs xfsprogs mount
 LOOP_PACKAGES = $(BUILD_PACKAGES) python3 python3-numpy
 BENCH_PACKAGES = $(BUILD_PACKAGES) python3 python3-numpy python3-torch python3-sklearn
+PAPER_PACKAGES = $(BUILD_PACKAGES) dataset-fashion-mnist python3 python3-numpy python3-sklearn \
+    gnuplot-nox
 
 # ---- Variants: release, asan, tsan, cov, clang; each with a build directory of its own -----
 VARIANT = release
@@ -205,6 +207,7 @@ fuzz-run: $(FUZZERS)
 
 golden: ## make PyTorch's golden values again (needs python3-torch)
 	$(PYTHON) tests/golden/make_golden.py
+	$(PYTHON) tests/golden/make_golden_images.py
 
 coverage: ## line coverage of the suite by file
 	$(call require,$(COVERAGE_PACKAGES))
@@ -252,6 +255,17 @@ bench: ## speed and memory against named peers and limits; DATA=folder of CSV fi
 	@$(MAKE) -s -j$$(nproc) all $(BENCHES)
 	@DATA=$(DATA) sh tests/bench/run.sh
 
+# TABLE: one or more, default all. PAPER: further options, see tests/bench/paper/run.py --help.
+PAPER_TABLES = ratio pollution classes eta rep classic
+bench-paper: ## the paper's experiments, about 1 h; DATA=folder of sets, TABLE=, FULL=1, OUT=, FASHION=
+	$(call require,$(PAPER_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) all
+	@$(PYTHON) -B tests/bench/paper/run.py --tables "$(or $(TABLE),$(PAPER_TABLES))" \
+	    --out "$(or $(OUT),build/paper)" $(if $(DATA),--data "$(DATA)") \
+	    $(if $(FASHION),--fashion "$(FASHION)") $(if $(FULL),--full) $(PAPER)
+$(PAPER_TABLES:%=bench-paper-%): bench-paper-%:
+	@$(MAKE) -s bench-paper TABLE=$*
+
 loop: ## what the loop must show: analyst, latency, load, attacks; DATA=folder of CSV files
 	@[ -n "$(DATA)" ] || { echo "where is the data? make loop DATA=FOLDER" >&2; exit 2; }
 	$(call require,$(LOOP_PACKAGES))
@@ -283,6 +297,6 @@ help: ## this list
 .PHONY: all packages programs run test tests check unit fuzz-smoke blackbox swap hostile kill faults \
     power-cut asan tsan fuzz fuzz-run \
     golden coverage layers format format-check lint lint-tidy lint-cppcheck lint-analyzer \
-    bench loop install clean help
+    bench bench-paper $(PAPER_TABLES:%=bench-paper-%) loop install clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -142,7 +142,8 @@ struct deepsad_progress {
 struct deepsad_train_options {
     uint64_t seed;
     const char *parent; /* version this model descends from, for its lineage; or NULL */
-    size_t threads;     /* members are trained in parallel threads; 0 = one per core */
+    size_t threads;     /* members are trained in parallel threads, which convolutional
+                           networks fewer than the threads share; 0 = one per core */
     /* Called between batches, never from two threads at once; nonzero cancels: training
      * ends with DEEPSAD_CANCELLED within a batch. May be NULL. */
     int (*progress)(void *closure, const struct deepsad_progress *progress);
@@ -225,6 +226,19 @@ int deepsad_explain(const struct deepsad_model *model,
                     struct deepsad_workspace *workspace, float *base,
                     float *contributions, const float *x, struct deepsad_error *error);
 
+/* ---- Codes -------------------------------------------------------------------------
+ */
+
+/* Width of the representation that deepsad_encode() gives; 0 for a model without an
+ * encoder, that is of nearest neighbours alone. */
+size_t deepsad_model_code_width(const struct deepsad_model *model);
+
+/* codes (rows, deepsad_model_code_width()): the representation phi of each row of
+ * x (rows, features) by the model's first network; of a model of autoencoders alone, the
+ * bottleneck of the first. DEEPSAD_UNSUPPORTED where there is no encoder. */
+int deepsad_encode(const struct deepsad_model *model, float *codes, const float *x,
+                   size_t rows, struct deepsad_error *error);
+
 /* ---- Evaluation ---------------------------------------------------------------------
  */
 
@@ -238,6 +252,7 @@ struct deepsad_evaluation {
     /* Gaussian upper bound of the latent entropy, 1/2 log det(2 pi e Sigma) (section 3),
      * in nats, mean over the networks; NaN where there is no network or < 2 rows. */
     double latent_entropy_normal, latent_entropy_anomalous;
+    double latent_entropy_unlabeled; /* of the rows of label 0 */
 };
 
 /* Labels of the data set are the truth; both classes must be there. Any measure that does
@@ -247,7 +262,8 @@ int deepsad_evaluate(struct deepsad_evaluation *out, const struct deepsad_model 
                      struct deepsad_error *error);
 
 /* Whether the data set can be scored by the model: same number of features and, where
- * both have names, the same names in the same order. */
+ * both have names, the same names in the same order; where both are images, of the same
+ * shape. */
 int deepsad_model_accepts(const struct deepsad_model *model,
                           const struct deepsad_dataset *dataset,
                           struct deepsad_error *error);

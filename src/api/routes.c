@@ -17,7 +17,7 @@ const struct route routes[] = {
     {
         .methods = HTTP_POST,
         .pattern = "/v1/models/{model}/score",
-        .flags = ROUTE_TAKES_JSON | ROUTE_TAKES_CSV,
+        .flags = ROUTE_TAKES_JSON | ROUTE_TAKES_CSV | ROUTE_TAKES_NPY,
         .help = "score rows with the live version",
         .begin = score_begin,
         .body = score_body,
@@ -27,7 +27,7 @@ const struct route routes[] = {
     {
         .methods = HTTP_POST,
         .pattern = "/v1/models/{model}/versions/{version}/score",
-        .flags = ROUTE_TAKES_JSON | ROUTE_TAKES_CSV,
+        .flags = ROUTE_TAKES_JSON | ROUTE_TAKES_CSV | ROUTE_TAKES_NPY,
         .help = "score rows with that version",
         .begin = score_begin,
         .body = score_body,

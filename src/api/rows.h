@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The rows of a request while they arrive: a growing matrix of floats, ids, and the first
- * fault found. The two decoders (json_rows.h, csv_rows.h) write here; nothing is
+ * fault found. The decoders (json_rows.h, csv_rows.h, npy_rows.h) write here; nothing is
  * allocated per row, and the memory is used again by the next request.
  */
 #ifndef API_ROWS_H

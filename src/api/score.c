@@ -11,6 +11,7 @@
 #include "api/keep.h"
 #include "api/model_columns.h"
 #include "api/models.h"
+#include "api/npy_rows.h"
 #include "base/clock.h"
 #include "base/number.h"
 
@@ -25,6 +26,7 @@ struct scoring {
     struct rows rows;
     struct json_rows json;
     struct csv_rows csv;
+    struct npy_rows npy;
     float *scores; /* (capacity), behind them as many p-values */
     size_t capacity;
     struct explanation explanation;
@@ -37,6 +39,7 @@ static void scoring_free(struct scoring *scoring)
 {
     rows_done(&scoring->rows);
     csv_rows_done(&scoring->csv);
+    npy_rows_done(&scoring->npy);
     explanation_done(&scoring->explanation);
     free(scoring->scores);
     free(scoring);
@@ -64,6 +67,7 @@ static struct scoring *scoring_take(struct worker *worker)
 static void scoring_give(struct worker *worker, struct scoring *scoring)
 {
     rows_trim(&scoring->rows, KEPT_BYTES_MAX);
+    npy_rows_trim(&scoring->npy, KEPT_BYTES_MAX);
     if (scoring->capacity * 2 * sizeof(float) > KEPT_BYTES_MAX) {
         free(scoring->scores);
         scoring->scores = NULL;
@@ -89,7 +93,11 @@ static bool start_decoder(struct scoring *scoring, const struct request *request
     if (request->body_type == BODY_CSV) {
         return csv_rows_start(&scoring->csv, &scoring->rows);
     }
-    json_rows_start(&scoring->json, &scoring->rows);
+    if (request->body_type == BODY_NPY) {
+        npy_rows_start(&scoring->npy, &scoring->rows);
+    } else {
+        json_rows_start(&scoring->json, &scoring->rows);
+    }
     return true;
 }
 
@@ -122,6 +130,8 @@ void score_body(void *closure, struct request *request, const char *bytes, size_
     }
     if (request->body_type == BODY_CSV) {
         csv_rows_feed(&scoring->csv, bytes, size);
+    } else if (request->body_type == BODY_NPY) {
+        npy_rows_feed(&scoring->npy, bytes, size);
     } else {
         json_rows_feed(&scoring->json, bytes, size);
     }
@@ -342,7 +352,7 @@ static bool read_options(struct options *out, const struct scoring *scoring,
                          const struct request *request, struct reply *reply)
 {
     size_t rows = scoring->rows.count, features = scoring->rows.columns.count;
-    bool json = request->body_type != BODY_CSV;
+    bool json = request->body_type == BODY_JSON;
     double wanted = json ? scoring->json.grammar.explain : 0;
     size_t explained = wanted < (double)features ? (size_t)wanted : features;
     if (explained > 0 &&
@@ -409,8 +419,9 @@ static bool decoded(struct scoring *scoring, const struct request *request)
     if (scoring->rows.fault.status != 0) {
         return false;
     }
-    return request->body_type == BODY_CSV ? csv_rows_finish(&scoring->csv)
-                                          : json_rows_finish(&scoring->json);
+    return request->body_type == BODY_CSV   ? csv_rows_finish(&scoring->csv)
+           : request->body_type == BODY_NPY ? npy_rows_finish(&scoring->npy)
+                                            : json_rows_finish(&scoring->json);
 }
 
 /* Scores and, if `wanted`, keeps; then writes the answer. False: out of memory. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * POST /v1/models/{model}/score and /v1/models/{model}/versions/{version}/score: bytes of
- * the request -> float rows (json_rows.h, csv_rows.h) -> scores and p-values -> answer.
- * The model is acquired once, when the head has come, so one answer is one version.
+ * the request -> float rows (json_rows.h, csv_rows.h, npy_rows.h) -> scores and p-values
+ * -> answer. The model is acquired once, when the head has come, so one answer is one
+ * version.
  */
 #ifndef API_SCORE_H
 #define API_SCORE_H

@@ -177,29 +177,79 @@ static bool holds_nul(const yaml_event_t *event)
     return memchr(event->data.scalar.value, '\0', event->data.scalar.length) != NULL;
 }
 
+/* Appends the scalar that must stand here to the value. */
+static int read_scalar(struct flatyaml *yaml, const char *otherwise,
+                       struct deepsad_error *error)
+{
+    yaml_event_t event;
+    int status = next_event(yaml, &event, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    struct flatyaml_place place = place_of(event.start_mark);
+    bool good = event.type == YAML_SCALAR_EVENT && !holds_nul(&event);
+    if (good) {
+        append_scalar(&yaml->value, &event);
+    }
+    yaml_event_delete(&event);
+    return good ? DEEPSAD_OK : fault(error, yaml, place, otherwise);
+}
+
+/* The one entry of a mapping in a sequence, as "key:value". */
+static int read_pair(struct flatyaml *yaml, struct deepsad_error *error)
+{
+    static const char *const one = "expected one \"name: value\" for each step of the "
+                                   "sequence; start a new step for the next";
+    yaml_event_type_t type = YAML_NO_EVENT;
+    struct flatyaml_place place;
+    int status = read_scalar(yaml, one, error);
+    buffer_append(&yaml->value, ":", 1);
+    if (status == DEEPSAD_OK) {
+        status = read_scalar(yaml, "expected a plain value behind the name", error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = next_type(yaml, &type, &place, error);
+    }
+    return status == DEEPSAD_OK && type != YAML_MAPPING_END_EVENT
+               ? fault(error, yaml, place, one)
+               : status;
+}
+
+static int read_item(struct flatyaml *yaml, bool first, bool *ended,
+                     struct deepsad_error *error)
+{
+    yaml_event_t event;
+    int status = next_event(yaml, &event, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    yaml_event_type_t type = event.type;
+    struct flatyaml_place place = place_of(event.start_mark);
+    bool scalar = type == YAML_SCALAR_EVENT && !holds_nul(&event);
+    if (scalar || type == YAML_MAPPING_START_EVENT) {
+        buffer_append(&yaml->value, ",", !first);
+    }
+    if (scalar) {
+        append_scalar(&yaml->value, &event);
+    }
+    yaml_event_delete(&event);
+    *ended = type == YAML_SEQUENCE_END_EVENT;
+    if (type == YAML_MAPPING_START_EVENT) {
+        return read_pair(yaml, error);
+    }
+    return scalar || *ended
+               ? DEEPSAD_OK
+               : fault(error, yaml, place, "expected a plain value in the sequence");
+}
+
 static int read_sequence(struct flatyaml *yaml, struct deepsad_error *error)
 {
-    for (size_t count = 0;; count++) {
-        yaml_event_t event;
-        int status = next_event(yaml, &event, error);
-        if (status != DEEPSAD_OK) {
-            return status;
-        }
-        yaml_event_type_t type = event.type;
-        struct flatyaml_place place = place_of(event.start_mark);
-        bool good = type == YAML_SCALAR_EVENT && !holds_nul(&event);
-        if (good) {
-            buffer_append(&yaml->value, ",", count > 0);
-            append_scalar(&yaml->value, &event);
-        }
-        yaml_event_delete(&event);
-        if (type == YAML_SEQUENCE_END_EVENT) {
-            return DEEPSAD_OK;
-        }
-        if (!good) {
-            return fault(error, yaml, place, "expected a plain value in the sequence");
-        }
+    bool ended = false;
+    int status = DEEPSAD_OK;
+    for (size_t count = 0; status == DEEPSAD_OK && !ended; count++) {
+        status = read_item(yaml, count == 0, &ended, error);
     }
+    return status;
 }
 
 static void set_key(struct flatyaml *yaml, const yaml_event_t *event)

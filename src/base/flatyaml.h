@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A YAML file of settings, entry by entry: a mapping of keys to scalars, sequences of
- * scalars, or one further mapping (a section). Everything else that YAML can do (anchors,
- * tags, several documents, deeper nesting) is an error that names its line and column.
+ * scalars and of mappings of one entry, or one further mapping (a section). Everything
+ * else that YAML can do (anchors, tags, several documents, deeper nesting) is an error
+ * that names its line and column.
  */
 #ifndef BASE_FLATYAML_H
 #define BASE_FLATYAML_H
@@ -20,7 +21,7 @@ enum flatyaml_kind {
     FLATYAML_END,
     FLATYAML_SECTION,  /* `section:` with a mapping below it; its entries follow */
     FLATYAML_SCALAR,   /* `key: value` */
-    FLATYAML_SEQUENCE, /* `key: [a, b]`; the value is "a,b" */
+    FLATYAML_SEQUENCE, /* `key: [a, b: c]`; the value is "a,b:c" */
 };
 
 /* Texts are valid until the next call. */

@@ -22,8 +22,8 @@ enum setting_type {
     SETTING_DURATION, /* double seconds: 500ms, 30s, 5m, 2h, 7d; a plain number is wrong
                        */
     SETTING_NUMBER,   /* double */
-    SETTING_TEXT,     /* char *, malloced */
-    SETTING_CHOICE,   /* int: index into `choices` */
+    SETTING_TEXT,     /* char *, malloced; a YAML sequence too where `sequence` is set */
+    SETTING_CHOICE,   /* int: index into `choices`; on|off there: true|yes|false|no too */
     SETTING_COUNTS,   /* struct setting_counts: comma-separated or a YAML sequence */
 };
 
@@ -40,8 +40,11 @@ struct setting {
     double min, max;            /* of numbers, sizes and durations; both 0 = no limit */
     const char *const *choices; /* NULL-terminated */
     const char *fallback;       /* the default, as text; of a SETTING_TEXT also NULL */
-    const char *help;           /* one sentence; units where there are any */
-    bool secret;                /* never printed */
+    /* Of a SETTING_TEXT, or NULL: what the text must be. Messages start with the key. */
+    int (*check)(const char *text, struct deepsad_error *error);
+    bool sequence;    /* of a SETTING_TEXT: [a, b: c] in a file is the text "a,b:c" */
+    const char *help; /* one sentence; units where there are any */
+    bool secret;      /* never printed */
 };
 
 /* Where a value came from, for --print-config. */

@@ -216,7 +216,7 @@ static bool set_double(double *out, const struct setting *setting, const char *t
     return true;
 }
 
-static bool set_choice(int *out, const struct setting *setting, const char *text)
+static bool find_choice(int *out, const struct setting *setting, const char *text)
 {
     for (int i = 0; setting->choices[i] != NULL; i++) {
         if (strcmp(text, setting->choices[i]) == 0) {
@@ -225,6 +225,34 @@ static bool set_choice(int *out, const struct setting *setting, const char *text
         }
     }
     return false;
+}
+
+/* Where on and off are among the choices, so are the other words for them. */
+static bool set_choice(int *out, const struct setting *setting, const char *text)
+{
+    static const char *const words[][2] = {
+        {"true", "on"}, {"yes", "on"}, {"false", "off"}, {"no", "off"}};
+    bool found = find_choice(out, setting, text);
+    for (size_t i = 0; i < sizeof words / sizeof words[0] && !found; i++) {
+        found = strcmp(text, words[i][0]) == 0 && find_choice(out, setting, words[i][1]);
+    }
+    return found;
+}
+
+static int set_text(char **out, const struct setting *setting, const char *text,
+                    struct deepsad_error *error)
+{
+    int status = setting->check != NULL ? setting->check(text, error) : DEEPSAD_OK;
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    char *copy = strdup(text);
+    if (copy == NULL) {
+        return error_no_memory(error, setting->key);
+    }
+    free(*out);
+    *out = copy;
+    return DEEPSAD_OK;
 }
 
 /* An empty text is no counts at all. */
@@ -277,16 +305,8 @@ int setting_value_set(void *values, const struct setting *setting, const char *t
     case SETTING_COUNTS:
         good = set_counts(member, setting, text);
         break;
-    case SETTING_TEXT: {
-        char *copy = strdup(text);
-        if (copy == NULL) {
-            return error_no_memory(error, setting->key);
-        }
-        free(*(char **)member);
-        *(char **)member = copy;
-        good = true;
-        break;
-    }
+    case SETTING_TEXT:
+        return set_text(member, setting, text, error);
     }
     return good ? DEEPSAD_OK : value_error(error, setting, text);
 }

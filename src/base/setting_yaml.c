@@ -110,7 +110,8 @@ static int check_form(const struct setting *setting, const struct flatyaml_entry
                          "%s: has no value; leave the line out for the default",
                          setting->key);
     }
-    if (entry->kind == FLATYAML_SEQUENCE && setting->type != SETTING_COUNTS) {
+    if (entry->kind == FLATYAML_SEQUENCE && setting->type != SETTING_COUNTS &&
+        !setting->sequence) {
         return error_set(error, DEEPSAD_INVALID, "%s: expected one value, not a sequence",
                          setting->key);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Settings from YAML files: sections one deep, scalars, and sequences of counts; nothing
- * that a table of settings does not name.
+ * Settings from YAML files: sections one deep, scalars, and sequences where a setting
+ * takes them; nothing that a table of settings does not name.
  */
 #ifndef BASE_SETTING_YAML_H
 #define BASE_SETTING_YAML_H

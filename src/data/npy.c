@@ -10,8 +10,7 @@
 
 enum {
     NPY_HEADER_MAX = 65536, /* bytes; more than any real header of plain arrays */
-    NPY_DIMENSIONS_MAX = 4,
-    NPY_CHUNK = 8192, /* values read at a time */
+    NPY_CHUNK = 8192,       /* values read at a time */
     NPY_VALUES_FIRST = 1 << 16,
 };
 
@@ -236,6 +235,19 @@ static int read_header(struct npy *npy, struct deepsad_error *error)
         status = parse_header(npy, (struct cursor){text, text + length}, error);
     }
     free(text);
+    return status;
+}
+
+int npy_read_header(struct npy_header *out, struct stream *stream,
+                    struct deepsad_error *error)
+{
+    struct npy npy = {.stream = stream};
+    int status = read_header(&npy, error);
+    if (status == DEEPSAD_OK) {
+        *out = (struct npy_header){.dimensions = npy.dimensions,
+                                   .bytes = npy.count * npy.size};
+        memcpy(out->shape, npy.shape, sizeof out->shape);
+    }
     return status;
 }
 

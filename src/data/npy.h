@@ -10,6 +10,19 @@
 
 #include "data/stream.h"
 
+enum { NPY_DIMENSIONS_MAX = 4 };
+
+/* What an array's header says of a type that is read. */
+struct npy_header {
+    size_t dimensions;
+    size_t shape[NPY_DIMENSIONS_MAX];
+    size_t bytes; /* of the values, which follow it */
+};
+
+/* Reads the header alone, whatever its shape. */
+int npy_read_header(struct npy_header *out, struct stream *stream,
+                    struct deepsad_error *error);
+
 int npy_read(struct deepsad_dataset *out, struct stream *stream,
              const struct deepsad_read_options *options, struct deepsad_error *error);
 

@@ -217,6 +217,9 @@ static void set_maps(struct scaler *scaler, struct moments m)
         case SCALER_GLOBAL:
             scale = inverse(global);
             break;
+        case SCALER_NONE:
+            center = 0;
+            break;
         }
         scaler->offset[j] = (float)center;
         scaler->scale[j] = scale;

@@ -15,6 +15,7 @@ enum scaler_kind {
     SCALER_MINMAX, /* standardise, then min-max to [0, 1], constant column: 0
                       (`reference`) */
     SCALER_GLOBAL, /* (x - mean) / one std over all features (images, `default`) */
+    SCALER_NONE,   /* x as it is (pixels in [0, 1], `reference`) */
 };
 
 /* Where (x - offset) * scale is clamped, so that every z is finite and so are the squares

@@ -98,7 +98,8 @@ static bool body_fits(const struct route *route, const struct head *head,
                       struct exchange *exchange)
 {
     struct request *request = &exchange->request;
-    unsigned takes = route->flags & (ROUTE_TAKES_JSON | ROUTE_TAKES_CSV);
+    unsigned takes =
+        route->flags & (ROUTE_TAKES_JSON | ROUTE_TAKES_CSV | ROUTE_TAKES_NPY);
     bool empty = request->has_length ? request->content_length == 0 : !request->chunked;
     if (takes == 0 || (empty && (route->flags & ROUTE_BODY_OPTIONAL) != 0)) {
         return true;
@@ -114,18 +115,20 @@ static bool body_fits(const struct route *route, const struct head *head,
         return false;
     }
     bool fits = (request->body_type == BODY_JSON && (takes & ROUTE_TAKES_JSON) != 0) ||
-                (request->body_type == BODY_CSV && (takes & ROUTE_TAKES_CSV) != 0);
+                (request->body_type == BODY_CSV && (takes & ROUTE_TAKES_CSV) != 0) ||
+                (request->body_type == BODY_NPY && (takes & ROUTE_TAKES_NPY) != 0);
     if (!fits) {
         bool none = head->content_types == 0;
         size_t length = head->content_type.length;
         reply_problem(request, &exchange->reply, 415,
-                      "Content-Type %.*s%s; send application/json%s, in UTF-8",
+                      "Content-Type %.*s%s; send application/json%s, in UTF-8%s",
                       none           ? 10
                       : length < 100 ? (int)length
                                      : 100,
                       none ? "is missing" : head->content_type.data,
                       none ? "" : " is not supported",
-                      (takes & ROUTE_TAKES_CSV) != 0 ? " or text/csv" : "");
+                      (takes & ROUTE_TAKES_CSV) != 0 ? " or text/csv" : "",
+                      (takes & ROUTE_TAKES_NPY) != 0 ? ", or application/x-npy" : "");
     }
     return fits;
 }

@@ -102,5 +102,7 @@ enum body_type http_body_type_parse(const char *text, size_t length)
     if (equals(text, size, "application/json")) {
         return BODY_JSON;
     }
-    return equals(text, size, "text/csv") ? BODY_CSV : BODY_OTHER;
+    return equals(text, size, "text/csv")            ? BODY_CSV
+           : equals(text, size, "application/x-npy") ? BODY_NPY
+                                                     : BODY_OTHER;
 }

@@ -18,7 +18,7 @@ enum http_method {
     HTTP_OTHER = 128,
 };
 
-enum body_type { BODY_NONE, BODY_JSON, BODY_CSV, BODY_OTHER };
+enum body_type { BODY_NONE, BODY_JSON, BODY_CSV, BODY_NPY, BODY_OTHER };
 
 /* A part of a text that lives elsewhere; not terminated. */
 struct http_text {

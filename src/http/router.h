@@ -11,13 +11,14 @@
 #include "http/request.h"
 
 enum route_flags {
-    ROUTE_TAKES_JSON = 1, /* which bodies are taken; none of the two: no body is needed */
+    ROUTE_TAKES_JSON = 1, /* which bodies are taken; none of these: no body is needed */
     ROUTE_TAKES_CSV = 2,
     ROUTE_OPERATIONS = 4,    /* served by the listener for operations, too */
     ROUTE_BODY_OPTIONAL = 8, /* of a kind that is taken, or no body at all */
     /* `handle` may wait (for a disk, a database) or take long: it runs in a thread of the
      * server's executor, with that one's request->worker. */
     ROUTE_MAY_BLOCK = 16,
+    ROUTE_TAKES_NPY = 32,
 };
 
 /* The functions of a route are called in this order, in the connection's thread; of a

@@ -114,14 +114,17 @@ static int load_common(struct component *component, const json_t *card,
 }
 
 int component_load(struct component **out, const struct safetensors *file,
-                   const json_t *card, size_t features, struct deepsad_error *error)
+                   const json_t *card, struct image_shape input,
+                   struct deepsad_error *error)
 {
     static const struct {
         const struct component_ops *ops;
         int (*load)(struct component **out, const struct component_ops *ops,
-                    const struct safetensors *file, const json_t *card, size_t features,
-                    struct deepsad_error *error);
+                    const struct safetensors *file, const json_t *card,
+                    struct image_shape input, struct deepsad_error *error);
     } kinds[] = {{&ensemble_networks, ensemble_load},
+                 {&ensemble_reconstruction, ensemble_load},
+                 {&ensemble_classifier, ensemble_load},
                  {&ensemble_autoencoder, ensemble_load},
                  {&insurance_ops, insurance_load}};
     const char *kind = json_string_value(json_object_get(card, "kind"));
@@ -133,7 +136,7 @@ int component_load(struct component **out, const struct safetensors *file,
             continue;
         }
         struct component *component = NULL;
-        int status = kinds[i].load(&component, kinds[i].ops, file, card, features, error);
+        int status = kinds[i].load(&component, kinds[i].ops, file, card, input, error);
         if (status == DEEPSAD_OK) {
             status = load_common(component, card, error);
         }

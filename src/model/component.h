@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "model/safetensors.h"
 #include "model/training.h"
+#include "nn/folded.h"
 
 /* Rows are scored in blocks of at most this many. */
 enum { COMPONENT_BLOCK = 256 };
@@ -36,6 +37,8 @@ struct component_ops {
      * all tasks is in multiplications, about. */
     size_t (*tasks)(const struct component *component);
     double (*work)(const struct component *component, const struct training *training);
+    /* Whether a task runs in training->threads threads itself; NULL = never. */
+    bool (*threaded)(const struct component *component);
     int (*prepare)(struct component *component, const struct training *training,
                    struct deepsad_error *error);
     int (*fit)(struct component *component, const struct training *training, size_t task,
@@ -69,6 +72,12 @@ struct component_ops {
     int (*entropy)(const struct component *component, double *entropy, const float *z,
                    size_t rows, struct deepsad_error *error);
 
+    /* Codes: width of the representation, and what makes it of rows z (to be freed by
+     * folded_free()); NULL where the kind has none. */
+    size_t (*code_width)(const struct component *component);
+    int (*encoder)(const struct component *component, struct folded **out,
+                   struct deepsad_error *error);
+
     /* What load needs beside the tensors, added to `card`; nonzero when out of memory. */
     int (*describe)(const struct component *component, json_t *card);
     int (*save)(const struct component *component, struct safetensors_writer *writer,
@@ -87,10 +96,12 @@ struct component {
     struct normaliser normaliser;
 };
 
-/* By its kind's name in the manifest's card of it. DEEPSAD_UNSUPPORTED for a kind that
- * this build does not know. */
+/* By its kind's name in the manifest's card of it; input: the shape of the model's rows,
+ * (features, 1, 1) where they are no images. DEEPSAD_UNSUPPORTED for a kind that this
+ * build does not know. */
 int component_load(struct component **out, const struct safetensors *file,
-                   const json_t *card, size_t features, struct deepsad_error *error);
+                   const json_t *card, struct image_shape input,
+                   struct deepsad_error *error);
 /* A new reference to the component's card for the manifest; NULL when out of memory. */
 json_t *component_describe(const struct component *component);
 void component_free(struct component *component);

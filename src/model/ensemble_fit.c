@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/simd.h"
+#include "model/network_cost.h"
 #include "model/order.h"
 
 /* Medians are taken over at most so many rows. */
@@ -110,11 +111,15 @@ static int score_selection(const struct ensemble_member *member, float *raw,
     return DEEPSAD_OK;
 }
 
-/* Floor: a median of 0 (all rows on the center) must not divide. */
+/* Floor: a median of 0 (all rows on the center) must not divide. A single member needs no
+ * median, but a classifier's scores of normal rows are all near 0, where the normaliser
+ * (model/component.h) no longer tells them apart. */
 static int fit_median(const struct ensemble *ensemble, struct ensemble_member *member,
                       const struct training *training, struct deepsad_error *error)
 {
-    if (ensemble->form.member_count == 1 || training->references == 0) {
+    bool alone = ensemble->form.member_count == 1 &&
+                 (member->output != ENSEMBLE_LOGIT || training->plan->raw);
+    if (alone || training->references == 0) {
         return DEEPSAD_OK;
     }
     struct selection selection = {0};
@@ -177,39 +182,91 @@ static int score_own(struct ensemble *ensemble, struct ensemble_member *member,
     return status;
 }
 
-static double training_work(const struct trainer_options *options, size_t rows,
-                            size_t params)
+/* Products of the ensemble's network with so many rows as training sees. */
+static double training_work(const struct ensemble *ensemble, bool decoder,
+                            const struct trainer_options *options, size_t rows)
 {
+    const struct ensemble_form *form = &ensemble->form;
     size_t batch = options->batch + options->anomaly_batch;
     double seen = options->epochs > 0 ? (double)options->epochs * (double)rows
                                       : (double)options->steps * (double)batch;
-    return seen * (double)params * 3; /* forward, two products backward */
+    struct network_cost cost = {0}; /* of what the plan has checked */
+    network_cost_architecture(&cost, &form->architecture, form->input, decoder, NULL);
+    return seen * cost.products * 3; /* forward, two products backward */
 }
 
-static int pretrain(struct network *encoder, const struct ensemble *ensemble,
-                    const struct training *training, const struct trainer_data *data,
-                    size_t k, struct rng *rng, struct deepsad_error *error)
+/* Where a phase of training takes place. */
+struct place {
+    const struct ensemble *ensemble;
+    const struct training *training;
+    const struct trainer_data *data;
+    size_t member;
+};
+
+static void start_phase(struct monitor_phase *phase, const struct place *place,
+                        const char *name, bool decoder,
+                        const struct trainer_options *options)
 {
-    struct network_shape shape = ensemble_shape(ensemble);
+    double work = training_work(place->ensemble, decoder, options, place->data->count);
+    monitor_phase_start(phase, place->training->monitor, name, place->member,
+                        place->ensemble->form.member_count, work);
+    phase->epochs = options->epochs > 0;
+}
+
+static struct trainer_options with_threads(const struct trainer_options *options,
+                                           const struct place *place)
+{
+    struct trainer_options own = *options;
+    bool several = ensemble_is_convolutional(place->ensemble);
+    own.threads = several ? place->training->threads : 1;
+    return own;
+}
+
+static int fit_autoencoder(struct network *autoencoder, const struct place *place,
+                           const char *name, const struct trainer_options *options,
+                           struct rng *rng, struct deepsad_error *error)
+{
+    struct trainer_options own = with_threads(options, place);
+    struct monitor_phase phase;
+    start_phase(&phase, place, name, true, options);
+    int status =
+        trainer_fit_autoencoder(autoencoder, place->data, &own, rng, &phase.watch, error);
+    if (status == DEEPSAD_OK) {
+        monitor_phase_end(&phase);
+    }
+    return status;
+}
+
+static int pretrain(struct network *encoder, const struct place *place, struct rng *rng,
+                    struct deepsad_error *error)
+{
+    const struct plan *plan = place->training->plan;
+    struct network_shape shape = ensemble_shape(place->ensemble);
     struct network *autoencoder;
-    int status = network_new_autoencoder(&autoencoder, &shape, true, rng, error);
+    int status = network_new_autoencoder(&autoencoder, &shape, plan->sigmoid, rng, error);
     if (status != DEEPSAD_OK) {
         return status;
     }
-    const struct trainer_options *options = &training->plan->pretrain_options;
-    struct monitor_phase phase;
-    monitor_phase_start(&phase, training->monitor, "pretrain", k,
-                        ensemble->form.member_count,
-                        training_work(options, data->count, autoencoder->param_count));
-    phase.epochs = options->epochs > 0;
-    status =
-        trainer_fit_autoencoder(autoencoder, data, options, rng, &phase.watch, error);
+    status = fit_autoencoder(autoencoder, place, "pretrain", &plan->pretrain_options, rng,
+                             error);
     if (status == DEEPSAD_OK) {
         network_copy_encoder(encoder, autoencoder);
-        monitor_phase_end(&phase);
     }
     network_free(autoencoder);
     return status;
+}
+
+/* BatchNorm knows nothing yet of rows where nothing was pretrained. */
+static int warm(struct network *encoder, const struct place *place, struct rng *rng,
+                struct deepsad_error *error)
+{
+    const struct plan *plan = place->training->plan;
+    if (!plan->batch_norm || plan->warm == 0) {
+        return DEEPSAD_OK;
+    }
+    struct trainer_options options = with_threads(&plan->train_options, place);
+    return trainer_warm(encoder, place->data, options.batch, plan->warm, options.threads,
+                        rng, error);
 }
 
 static int fit_center(struct ensemble_member *member, const struct training *training,
@@ -234,60 +291,67 @@ static int fit_center(struct ensemble_member *member, const struct training *tra
     return status;
 }
 
-static int fit_network(struct ensemble *ensemble, struct ensemble_member *member,
-                       const struct training *training, const struct trainer_data *data,
-                       size_t k, struct deepsad_error *error)
+static int fit_deepsad(struct ensemble_member *member, const struct place *place,
+                       struct rng *rng, struct deepsad_error *error)
 {
-    struct network_shape shape = ensemble_shape(ensemble);
-    struct rng rng;
-    rng_init(&rng, training->seed, STREAM_NETWORKS + k);
-    int status = network_new_encoder(&member->network, &shape, &rng, error);
-    if (status == DEEPSAD_OK && training->plan->pretrain) {
-        status = pretrain(member->network, ensemble, training, data, k, &rng, error);
-    }
+    const struct plan *plan = place->training->plan;
+    int status = plan->pretrain ? pretrain(member->network, place, rng, error)
+                                : warm(member->network, place, rng, error);
     if (status == DEEPSAD_OK) {
-        status = fit_center(member, training, data, error);
+        status = fit_center(member, place->training, place->data, error);
     }
     if (status != DEEPSAD_OK) {
         return status;
     }
-    const struct trainer_options *options = &training->plan->train_options;
+    struct trainer_options options = with_threads(&plan->train_options, place);
     struct monitor_phase phase;
-    monitor_phase_start(
-        &phase, training->monitor, "train", k, ensemble->form.member_count,
-        training_work(options, data->count, member->network->param_count));
-    phase.epochs = options->epochs > 0;
-    status = trainer_fit_deepsad(member->network, member->center, data, options, &rng,
-                                 &phase.watch, error);
+    start_phase(&phase, place, "train", false, &options);
+    status = trainer_fit_deepsad(member->network, member->center, place->data, &options,
+                                 rng, &phase.watch, error);
     if (status == DEEPSAD_OK) {
         monitor_phase_end(&phase);
     }
     return status;
 }
 
-static int fit_autoencoder(struct ensemble *ensemble, struct ensemble_member *member,
-                           const struct training *training,
-                           const struct trainer_data *data, size_t k,
-                           struct deepsad_error *error)
+static int fit_classifier(struct ensemble_member *member, const struct place *place,
+                          struct rng *rng, struct deepsad_error *error)
 {
-    struct network_shape shape = ensemble_shape(ensemble);
-    struct rng rng;
-    rng_init(&rng, training->seed, STREAM_AUTOENCODER + k);
-    int status = network_new_autoencoder(&member->network, &shape, false, &rng, error);
-    if (status != DEEPSAD_OK) {
-        return status;
-    }
-    const struct trainer_options *options = &training->plan->autoencoder_options;
+    struct trainer_options options =
+        with_threads(&place->training->plan->train_options, place);
     struct monitor_phase phase;
-    monitor_phase_start(
-        &phase, training->monitor, "autoencoder", k, ensemble->form.member_count,
-        training_work(options, data->count, member->network->param_count));
-    status = trainer_fit_autoencoder(member->network, data, options, &rng, &phase.watch,
-                                     error);
+    start_phase(&phase, place, "train", false, &options);
+    int status = trainer_fit_classifier(member->network, place->data, &options, rng,
+                                        &phase.watch, error);
     if (status == DEEPSAD_OK) {
         monitor_phase_end(&phase);
     }
     return status;
+}
+
+static int fit_member(struct ensemble *ensemble, struct ensemble_member *member,
+                      const struct place *place, struct deepsad_error *error)
+{
+    const struct plan *plan = place->training->plan;
+    bool beside = ensemble->component.ops == &ensemble_autoencoder;
+    struct rng rng;
+    rng_init(&rng, place->training->seed,
+             (beside ? STREAM_AUTOENCODER : STREAM_NETWORKS) + place->member);
+    int status = ensemble_new_network(&member->network, ensemble, &rng, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    switch (member->output) {
+    case ENSEMBLE_RECONSTRUCTION:
+        return fit_autoencoder(
+            member->network, place, "autoencoder",
+            beside ? &plan->autoencoder_options : &plan->pretrain_options, &rng, error);
+    case ENSEMBLE_LOGIT:
+        return fit_classifier(member, place, &rng, error);
+    case ENSEMBLE_DISTANCE:
+        break;
+    }
+    return fit_deepsad(member, place, &rng, error);
 }
 
 int ensemble_fit(struct component *component, const struct training *training, size_t k,
@@ -295,10 +359,10 @@ int ensemble_fit(struct component *component, const struct training *training, s
 {
     struct ensemble *ensemble = (struct ensemble *)component;
     struct ensemble_member *member = &ensemble->members[k];
-    bool autoencoder = component->ops == &ensemble_autoencoder;
+    bool normals = member->output == ENSEMBLE_RECONSTRUCTION;
     struct selection selection = {0};
     int status =
-        select_rows(&selection, autoencoder ? SELECT_TRAINING_NORMALS : SELECT_TRAINING,
+        select_rows(&selection, normals ? SELECT_TRAINING_NORMALS : SELECT_TRAINING,
                     training, k, error);
     if (status != DEEPSAD_OK) {
         return status;
@@ -308,8 +372,8 @@ int ensemble_fit(struct component *component, const struct training *training, s
                                 .labels = training->labels,
                                 .index = selection.index,
                                 .count = selection.count};
-    status = autoencoder ? fit_autoencoder(ensemble, member, training, &data, k, error)
-                         : fit_network(ensemble, member, training, &data, k, error);
+    struct place place = {ensemble, training, &data, k};
+    status = fit_member(ensemble, member, &place, error);
     free(selection.index);
     if (status == DEEPSAD_OK) {
         status = folded_from_network(&member->folded, member->network, error);
@@ -352,20 +416,18 @@ double ensemble_work(const struct component *component, const struct training *t
 {
     const struct ensemble *ensemble = (const struct ensemble *)component;
     const struct plan *plan = training->plan;
-    size_t members = ensemble->form.member_count, params = 0;
+    size_t members = ensemble->form.member_count;
     size_t rows = members > 1 ? training->rows * (members - 1) / members : training->rows;
-    size_t inputs = ensemble->form.inputs;
-    for (size_t i = 0; i < ensemble->form.architecture.encoder_count; i++) {
-        params += inputs * ensemble->form.architecture.encoder[i].width;
-        inputs = ensemble->form.architecture.encoder[i].width;
-    }
-    double work;
+    double work = 0;
     if (component->ops == &ensemble_autoencoder) {
-        work = training_work(&plan->autoencoder_options, rows, 2 * params);
+        work = training_work(ensemble, true, &plan->autoencoder_options, rows);
+    } else if (component->ops == &ensemble_reconstruction) {
+        work = training_work(ensemble, true, &plan->pretrain_options, rows);
     } else {
-        work = training_work(&plan->train_options, rows, params);
-        work +=
-            plan->pretrain ? training_work(&plan->pretrain_options, rows, 2 * params) : 0;
+        work = training_work(ensemble, false, &plan->train_options, rows);
+        work += plan->pretrain
+                    ? training_work(ensemble, true, &plan->pretrain_options, rows)
+                    : 0;
     }
     return work * (double)members;
 }

@@ -121,6 +121,23 @@ static int measure(struct deepsad_evaluation *out, const struct judged *judged,
                                            judged->anomalous, judged->count, error);
 }
 
+static int measure_entropies(struct deepsad_evaluation *out,
+                             const struct deepsad_model *model,
+                             const struct deepsad_dataset *dataset,
+                             struct deepsad_error *error)
+{
+    static const signed char classes[] = {1, -1, 0};
+    double *const entropies[] = {&out->latent_entropy_normal,
+                                 &out->latent_entropy_anomalous,
+                                 &out->latent_entropy_unlabeled};
+    int status = DEEPSAD_OK;
+    for (size_t i = 0; i < 3 && status == DEEPSAD_OK; i++) {
+        status = evaluate_entropy(entropies[i], model, dataset->x, dataset->labels,
+                                  dataset->rows, classes[i], error);
+    }
+    return status;
+}
+
 int deepsad_evaluate(struct deepsad_evaluation *out, const struct deepsad_model *model,
                      const struct deepsad_dataset *dataset, double alpha,
                      struct deepsad_error *error)
@@ -147,12 +164,7 @@ int deepsad_evaluate(struct deepsad_evaluation *out, const struct deepsad_model 
     }
     judged_done(&judged);
     if (status == DEEPSAD_OK) {
-        status = evaluate_entropy(&result.latent_entropy_normal, model, dataset->x,
-                                  dataset->labels, dataset->rows, 1, error);
-    }
-    if (status == DEEPSAD_OK) {
-        status = evaluate_entropy(&result.latent_entropy_anomalous, model, dataset->x,
-                                  dataset->labels, dataset->rows, -1, error);
+        status = measure_entropies(&result, model, dataset, error);
     }
     if (status == DEEPSAD_OK) {
         *out = result;

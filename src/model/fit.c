@@ -26,13 +26,15 @@ struct job {
 struct jobs {
     const struct training *training;
     size_t count;
+    size_t threaded; /* the first so many run in several threads themselves */
+    size_t first;    /* of those that are to be run now */
     struct job *list;
 };
 
 static void run_job(void *closure, size_t i)
 {
     struct jobs *jobs = closure;
-    struct job *job = &jobs->list[i];
+    struct job *job = &jobs->list[jobs->first + i];
     if (monitor_cancelled(jobs->training->monitor)) {
         job->status = DEEPSAD_CANCELLED;
         return;
@@ -44,24 +46,39 @@ static void run_job(void *closure, size_t i)
     }
 }
 
+static bool is_threaded(const struct component *component)
+{
+    return component->ops->threaded != NULL && component->ops->threaded(component);
+}
+
+static void add_jobs(struct jobs *jobs, const struct deepsad_model *model, bool threaded)
+{
+    for (size_t j = 0; j < model->component_count; j++) {
+        struct component *component = model->components[j];
+        size_t tasks =
+            is_threaded(component) == threaded ? component->ops->tasks(component) : 0;
+        for (size_t task = 0; task < tasks; task++) {
+            jobs->list[jobs->count++] =
+                (struct job){.component = component, .task = task};
+        }
+    }
+}
+
+/* Those that run in several threads themselves come first. */
 static int collect_jobs(struct jobs *jobs, const struct deepsad_model *model,
                         struct deepsad_error *error)
 {
+    size_t count = 0;
     for (size_t j = 0; j < model->component_count; j++) {
-        jobs->count += model->components[j]->ops->tasks(model->components[j]);
+        count += model->components[j]->ops->tasks(model->components[j]);
     }
-    jobs->list = calloc(jobs->count, sizeof *jobs->list);
+    jobs->list = calloc(count, sizeof *jobs->list);
     if (jobs->list == NULL) {
         return error_no_memory(error, "training");
     }
-    size_t at = 0;
-    for (size_t j = 0; j < model->component_count; j++) {
-        size_t tasks = model->components[j]->ops->tasks(model->components[j]);
-        for (size_t task = 0; task < tasks; task++) {
-            jobs->list[at++] =
-                (struct job){.component = model->components[j], .task = task};
-        }
-    }
+    add_jobs(jobs, model, true);
+    jobs->threaded = jobs->count;
+    add_jobs(jobs, model, false);
     return DEEPSAD_OK;
 }
 
@@ -82,7 +99,18 @@ static int jobs_status(const struct jobs *jobs, struct deepsad_error *error)
                : error_set(error, DEEPSAD_CANCELLED, "training was cancelled");
 }
 
-static int fit_components(struct deepsad_model *model, const struct training *training,
+/* First the long ones, as many at a time as there are threads, which share what threads
+ * are left; then the others, one thread each. */
+static void run_jobs(struct jobs *jobs, struct training *training, size_t threads)
+{
+    size_t side_by_side = jobs->threaded < threads ? jobs->threaded : threads;
+    training->threads = side_by_side > 0 ? threads / side_by_side : 1;
+    parallel_for(jobs->threaded, side_by_side, run_job, jobs);
+    jobs->first = jobs->threaded;
+    parallel_for(jobs->count - jobs->threaded, threads, run_job, jobs);
+}
+
+static int fit_components(struct deepsad_model *model, struct training *training,
                           size_t threads, struct deepsad_error *error)
 {
     struct jobs jobs = {.training = training};
@@ -92,8 +120,7 @@ static int fit_components(struct deepsad_model *model, const struct training *tr
             model->components[j]->ops->prepare(model->components[j], training, error);
     }
     if (status == DEEPSAD_OK) {
-        parallel_for(jobs.count, threads > 0 ? threads : parallel_cores(), run_job,
-                     &jobs);
+        run_jobs(&jobs, training, threads > 0 ? threads : parallel_cores());
         status = jobs_status(&jobs, error);
     }
     free(jobs.list);
@@ -111,14 +138,27 @@ static int add_component(struct deepsad_model *model, int status,
     return status;
 }
 
+/* What stands for the networks. */
+static const struct component_ops *ops_of(const struct plan *plan)
+{
+    switch ((enum recipe_method)plan->method) {
+    case RECIPE_AUTOENCODER:
+        return &ensemble_reconstruction;
+    case RECIPE_CLASSIFIER:
+        return &ensemble_classifier;
+    case RECIPE_DEEPSAD:
+        break;
+    }
+    return &ensemble_networks;
+}
+
 static int add_components(struct deepsad_model *model, const struct plan *plan,
                           struct deepsad_error *error)
 {
     struct component *component = NULL;
     int status = DEEPSAD_OK;
     if (plan->networks) {
-        status =
-            ensemble_new(&component, &ensemble_networks, plan, model->features, error);
+        status = ensemble_new(&component, ops_of(plan), plan, model->features, error);
         status = add_component(model, status, component);
     }
     if (plan->autoencoder && status == DEEPSAD_OK) {
@@ -180,6 +220,27 @@ static int measure_entropies(double entropy[static 3], const struct deepsad_mode
     return DEEPSAD_OK;
 }
 
+static int keep_rows(struct deepsad_model *model, const struct fit_input *input,
+                     struct deepsad_error *error)
+{
+    struct training_set set = {0};
+    int status = DEEPSAD_OK;
+    if (input->set == NULL && input->reservoir == 0) {
+        return DEEPSAD_OK;
+    }
+    if (input->set != NULL) {
+        status = training_set_copy(&set, input->set, error);
+        set.complete = true;
+    } else {
+        status = training_set_from_dataset(&set, input->dataset, input->reservoir, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = model_hold_set(model, &set, error);
+        training_set_done(&set);
+    }
+    return status;
+}
+
 /* From fitted components to a model that can be published. */
 static int complete(struct deepsad_model *model, const struct training *training,
                     const struct fit_input *input, struct manifest_facts *facts,
@@ -207,8 +268,8 @@ static int complete(struct deepsad_model *model, const struct training *training
     if (status == DEEPSAD_OK) {
         status = measure_entropies(facts->entropy, model, dataset, error);
     }
-    if (status == DEEPSAD_OK && input->set != NULL) {
-        status = model_hold_set(model, input->set, error);
+    if (status == DEEPSAD_OK) {
+        status = keep_rows(model, input, error);
     }
     if (status == DEEPSAD_OK) {
         char digest[TRAINING_DIGEST];
@@ -312,17 +373,7 @@ int deepsad_train(struct deepsad_model **out, const struct deepsad_dataset *data
                   struct deepsad_error *error)
 {
     static const struct deepsad_train_options defaults = {0};
-    struct training_set set = {0};
-    struct fit_input input = {.dataset = dataset, .names = dataset->names};
-    if (recipe->reservoir > 0) {
-        int status = training_set_from_dataset(&set, dataset, recipe->reservoir, error);
-        if (status != DEEPSAD_OK) {
-            return status;
-        }
-        input.set = &set;
-    }
-    int status =
-        fit_train(out, &input, recipe, options != NULL ? options : &defaults, error);
-    training_set_done(&set);
-    return status;
+    const struct fit_input input = {
+        .dataset = dataset, .names = dataset->names, .reservoir = recipe->reservoir};
+    return fit_train(out, &input, recipe, options != NULL ? options : &defaults, error);
 }

@@ -17,8 +17,10 @@ struct fit_input {
     const uint32_t *ordinals;    /* (rows) of labelled rows; NULL = as they stand */
     size_t reviewed;             /* see struct training_source */
     const struct scaler *scaler; /* to be kept; NULL = fitted on the rows */
-    struct training_set *set;    /* to be kept with the model, taken over once it is
-                                    trained; NULL = none */
+    /* What is to be kept with the model, copied once the training's own memory is free:
+     * the set, or at most so many unlabeled rows of the data set; NULL and 0: nothing. */
+    const struct training_set *set;
+    size_t reservoir;
 };
 
 int fit_train(struct deepsad_model **out, const struct fit_input *input,

@@ -209,10 +209,11 @@ static int load_arrays(struct neighbours *n, const struct safetensors *file, siz
 }
 
 int insurance_load(struct component **out, const struct component_ops *ops,
-                   const struct safetensors *file, const json_t *card, size_t features,
-                   struct deepsad_error *error)
+                   const struct safetensors *file, const json_t *card,
+                   struct image_shape input, struct deepsad_error *error)
 {
     (void)ops;
+    size_t features = image_size(input);
     json_int_t members = json_integer_value(json_object_get(card, "members"));
     json_int_t total = json_integer_value(json_object_get(card, "member_features"));
     if (members < 1 || members >= INSURANCE_INDEX_MAX || total < 0 ||

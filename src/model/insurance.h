@@ -9,7 +9,7 @@ extern const struct component_ops insurance_ops;
 
 int insurance_new(struct component **out, double weight, struct deepsad_error *error);
 int insurance_load(struct component **out, const struct component_ops *ops,
-                   const struct safetensors *file, const json_t *card, size_t features,
-                   struct deepsad_error *error);
+                   const struct safetensors *file, const json_t *card,
+                   struct image_shape input, struct deepsad_error *error);
 
 #endif

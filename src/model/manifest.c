@@ -11,8 +11,10 @@
 
 enum { MANIFEST_FEATURES_MAX = 1 << 24 };
 
-static const char *const scaler_names[] = {
-    [SCALER_ASINH] = "asinh", [SCALER_MINMAX] = "minmax", [SCALER_GLOBAL] = "global"};
+static const char *const scaler_names[] = {[SCALER_ASINH] = "asinh",
+                                           [SCALER_MINMAX] = "minmax",
+                                           [SCALER_GLOBAL] = "global",
+                                           [SCALER_NONE] = "none"};
 static const char *const score_normalised = "normalised";
 static const char *const score_raw = "raw";
 
@@ -310,6 +312,32 @@ static int read_names(char ***out, const json_t *names, size_t features,
     return DEEPSAD_OK;
 }
 
+/* Sides of an image whose product is `features`, or null. */
+static int read_image(struct deepsad_model *model, const json_t *image,
+                      struct deepsad_error *error)
+{
+    if (image == NULL || json_is_null(image)) {
+        return DEEPSAD_OK;
+    }
+    size_t sides[3], product = 1;
+    static const char *const names[] = {"channels", "height", "width"};
+    for (size_t i = 0; i < 3; i++) {
+        json_int_t side = json_integer_value(json_object_get(image, names[i]));
+        bool fits = side >= 1 && side <= MANIFEST_FEATURES_MAX;
+        sides[i] = fits ? (size_t)side : 0;
+        product = product <= MANIFEST_FEATURES_MAX ? product * sides[i] : 0;
+    }
+    if (product != model->features) {
+        return error_set(error, DEEPSAD_CORRUPT,
+                         "manifest: input.image is not an image of %zu values",
+                         model->features);
+    }
+    model->channels = sides[0];
+    model->height = sides[1];
+    model->width = sides[2];
+    return DEEPSAD_OK;
+}
+
 static int read_input(struct deepsad_model **out, const json_t *root,
                       struct deepsad_error *error)
 {
@@ -325,12 +353,13 @@ static int read_input(struct deepsad_model **out, const json_t *root,
     if (status == DEEPSAD_OK) {
         status = model_new(out, (size_t)features, names, error);
     }
-    if (status == DEEPSAD_OK) {
-        const json_t *image = json_object_get(input, "image");
-        (*out)->channels = (size_t)json_integer_value(json_object_get(image, "channels"));
-        (*out)->height = (size_t)json_integer_value(json_object_get(image, "height"));
-        (*out)->width = (size_t)json_integer_value(json_object_get(image, "width"));
-        free(names);
+    free(names);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    status = read_image(*out, json_object_get(input, "image"), error);
+    if (status != DEEPSAD_OK) {
+        deepsad_model_unref(*out);
     }
     return status;
 }

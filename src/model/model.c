@@ -221,10 +221,30 @@ static int count_fault(const struct deepsad_model *model,
                      dataset->features, model->features, which);
 }
 
+/* Flat rows of the right size are taken for images. */
+static int check_image(const struct deepsad_model *model,
+                       const struct deepsad_dataset *dataset, struct deepsad_error *error)
+{
+    bool both = model->channels > 0 && dataset->channels > 0;
+    if (!both || (model->channels == dataset->channels &&
+                  model->height == dataset->height && model->width == dataset->width)) {
+        return DEEPSAD_OK;
+    }
+    return error_set(error, DEEPSAD_INVALID,
+                     "images of %zu x %zu x %zu (channels, height, width); the model was "
+                     "trained on %zu x %zu x %zu",
+                     dataset->channels, dataset->height, dataset->width, model->channels,
+                     model->height, model->width);
+}
+
 int deepsad_model_accepts(const struct deepsad_model *model,
                           const struct deepsad_dataset *dataset,
                           struct deepsad_error *error)
 {
+    int status = check_image(model, dataset, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
     if (dataset->features != model->features) {
         return count_fault(model, dataset, error);
     }

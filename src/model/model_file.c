@@ -18,18 +18,15 @@ static const char *const key_format = "deepsad.format";
 static const char *const key_manifest = "deepsad.manifest";
 static const char *const key_digest = "deepsad.sha256";
 
-/* SHA-256 of the manifest, a line end, the table of tensors, and their bytes. */
-static void compute_digest(char text[static DIGEST_TEXT_SIZE], const char *manifest,
-                           const char *table, size_t table_size, const char *data,
-                           size_t size)
+/* SHA-256 of the manifest, a line end, the table of tensors, and their bytes, which are
+ * the caller's to add. */
+static void start_digest(struct digest *digest, const char *manifest, const char *table,
+                         size_t table_size)
 {
-    struct digest digest;
-    digest_init(&digest);
-    digest_add(&digest, manifest, strlen(manifest));
-    digest_add(&digest, "\n", 1);
-    digest_add(&digest, table, table_size);
-    digest_add(&digest, data, size);
-    digest_finish(&digest, text);
+    digest_init(digest);
+    digest_add(digest, manifest, strlen(manifest));
+    digest_add(digest, "\n", 1);
+    digest_add(digest, table, table_size);
 }
 
 /* ---- Writing ---- */
@@ -56,22 +53,29 @@ static int add_tensors(struct safetensors_writer *writer,
     return model->set == NULL ? DEEPSAD_OK : training_set_save(model->set, writer, error);
 }
 
-static int finish(struct buffer *out, struct safetensors_writer *writer,
-                  const char *manifest, struct deepsad_error *error)
+static void add_to_digest(void *closure, const void *bytes, size_t size)
 {
-    char digest[DIGEST_TEXT_SIZE];
-    size_t table_size, size;
-    const char *table = safetensors_writer_table(writer, &table_size);
-    const char *data = safetensors_writer_data(writer, &size);
-    compute_digest(digest, manifest, table, table_size, data, size);
-    safetensors_writer_metadata(writer, key_format, MODEL_FILE_FORMAT);
-    safetensors_writer_metadata(writer, key_digest, digest);
-    safetensors_writer_metadata(writer, key_manifest, manifest);
-    return safetensors_writer_finish(writer, out, error);
+    digest_add(closure, bytes, size);
 }
 
-int model_file_format(struct buffer *out, const struct deepsad_model *model,
-                      struct deepsad_error *error)
+static void add_metadata(struct safetensors_writer *writer, const char *manifest)
+{
+    char text[DIGEST_TEXT_SIZE];
+    struct digest digest;
+    const struct safetensors_sink sink = {add_to_digest, &digest};
+    size_t table_size;
+    const char *table = safetensors_writer_table(writer, &table_size);
+    start_digest(&digest, manifest, table, table_size);
+    safetensors_writer_data(writer, &sink);
+    digest_finish(&digest, text);
+    safetensors_writer_metadata(writer, key_format, MODEL_FILE_FORMAT);
+    safetensors_writer_metadata(writer, key_digest, text);
+    safetensors_writer_metadata(writer, key_manifest, manifest);
+}
+
+/* All that the file is to hold; it borrows from the model. */
+static int collect(struct safetensors_writer **out, const struct deepsad_model *model,
+                   struct deepsad_error *error)
 {
     char *manifest;
     struct safetensors_writer *writer = NULL;
@@ -83,22 +87,59 @@ int model_file_format(struct buffer *out, const struct deepsad_model *model,
         status = add_tensors(writer, model, error);
     }
     if (status == DEEPSAD_OK) {
-        status = finish(out, writer, manifest, error);
+        add_metadata(writer, manifest);
+        *out = writer;
+    } else {
+        safetensors_writer_free(writer);
     }
-    safetensors_writer_free(writer);
     free(manifest);
     return status;
+}
+
+int model_file_format(struct buffer *out, const struct deepsad_model *model,
+                      struct deepsad_error *error)
+{
+    struct safetensors_writer *writer;
+    int status = collect(&writer, model, error);
+    if (status == DEEPSAD_OK) {
+        status = safetensors_writer_finish(writer, out, error);
+        safetensors_writer_free(writer);
+    }
+    return status;
+}
+
+static void write_bytes(void *closure, const void *bytes, size_t size)
+{
+    file_writer_write(closure, bytes, size);
+}
+
+/* Straight from the model to the file: with its training rows it may be large. */
+static int write_file(const struct safetensors_writer *writer, const char *path,
+                      struct deepsad_error *error)
+{
+    struct file_writer file;
+    const struct safetensors_sink sink = {write_bytes, &file};
+    int status = file_writer_open(&file, path, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    status = safetensors_writer_write(writer, &sink, error);
+    if (status != DEEPSAD_OK) {
+        file_writer_discard(&file);
+        return status;
+    }
+    return file_writer_commit(&file, error);
 }
 
 int deepsad_model_save(const struct deepsad_model *model, const char *path,
                        struct deepsad_error *error)
 {
-    struct buffer bytes = {0};
-    int status = model_file_format(&bytes, model, error);
+    struct safetensors_writer *writer;
+    int status = collect(&writer, model, error);
     if (status == DEEPSAD_OK) {
-        status = file_replace(path, bytes.data, bytes.length, error);
+        status = write_file(writer, path, error);
+        safetensors_writer_free(writer);
     }
-    buffer_done(&bytes);
     return status;
 }
 
@@ -129,10 +170,13 @@ static int verify(const char **manifest, const struct safetensors *file,
                          digest == NULL ? key_digest : key_manifest);
     }
     char computed[DIGEST_TEXT_SIZE];
+    struct digest sum;
     size_t table_size, size;
     const char *table = safetensors_table(file, &table_size);
     const char *data = safetensors_data(file, &size);
-    compute_digest(computed, *manifest, table, table_size, data, size);
+    start_digest(&sum, *manifest, table, table_size);
+    digest_add(&sum, data, size);
+    digest_finish(&sum, computed);
     if (strcmp(computed, digest) != 0) {
         return error_set(
             error, DEEPSAD_CORRUPT,
@@ -181,10 +225,14 @@ static int load_calibration(struct calibration *calibration,
 static int load_components(struct deepsad_model *model, const struct safetensors *file,
                            const json_t *cards, struct deepsad_error *error)
 {
+    struct image_shape input = {model->features, 1, 1};
+    if (model->channels > 0) {
+        input = (struct image_shape){model->channels, model->height, model->width};
+    }
     for (size_t j = 0; j < json_array_size(cards); j++) {
         struct component *component;
-        int status = component_load(&component, file, json_array_get(cards, j),
-                                    model->features, error);
+        int status =
+            component_load(&component, file, json_array_get(cards, j), input, error);
         if (status != DEEPSAD_OK) {
             return status;
         }

@@ -12,16 +12,27 @@
 
 #include "base/buffer.h"
 #include "base/setting_yaml.h"
+#include "nn/architecture.h"
 
 static const char *const bases[] = {"default", "reference", NULL};
+static const char *const methods[] = {"deepsad", "autoencoder", "classifier", NULL};
 static const char *const switches[] = {"auto", "on", "off", NULL};
-static const char *const scalers[] = {"auto", "asinh", "minmax", "global", NULL};
+static const char *const scalers[] = {"auto", "asinh", "minmax", "global", "none", NULL};
 static const char *const scores[] = {"normalised", "raw", NULL};
 static const char *const cold_starts[] = {"unsupervised", "networks", NULL};
 static const char *const schedules[] = {"milestones", "cosine", NULL};
 static const char *const losses[] = {"paper", "log", NULL};
 
 #define AT(member) offsetof(struct deepsad_recipe, member)
+
+/* That the images can go through it shows once there are images. */
+static int check_network(const char *text, struct deepsad_error *error)
+{
+    struct architecture architecture;
+    return strcmp(text, "auto") == 0 || strcmp(text, "dense") == 0
+               ? DEEPSAD_OK
+               : architecture_parse(&architecture, text, error);
+}
 
 /* Upper limits only keep products of sizes far from overflow. */
 static const struct setting settings[] = {
@@ -31,14 +42,25 @@ static const struct setting settings[] = {
      .choices = bases,
      .fallback = "default",
      .help = "Preset that a recipe file starts from."},
+    {.key = "method",
+     .type = SETTING_CHOICE,
+     .offset = AT(method),
+     .choices = methods,
+     .fallback = "deepsad",
+     .help =
+         "What the encoder is trained for: deepsad; or, to compare with: autoencoder "
+         "(encoder and decoder; the score is the reconstruction error; trained by the "
+         "pretrain_ settings, or the autoencoder_ ones where pretrain_epochs is 0), "
+         "classifier (cross-entropy; needs labelled anomalies)."},
     {.key = "scaler",
      .type = SETTING_CHOICE,
      .offset = AT(scaler),
      .choices = scalers,
      .fallback = "auto",
      .help = "Map of the features: asinh of the z-score, min-max after "
-             "standardising, or one mean and std per image set; auto: global for "
-             "images, else asinh."},
+             "standardising, one mean and std per image set (global), or none; auto: "
+             "global for images, else asinh; of the reference: none for images with "
+             "pixels in [0, 1], else minmax."},
     {.key = "score",
      .type = SETTING_CHOICE,
      .offset = AT(score),
@@ -82,26 +104,41 @@ static const struct setting settings[] = {
      .fallback = "10000",
      .help = "Unlabeled training rows kept in the model file, at most (and 64 MiB), with "
              "all labelled ones: what retraining needs; 0 = keep none."},
+    {.key = "network",
+     .type = SETTING_TEXT,
+     .offset = AT(network),
+     .fallback = "auto",
+     .check = check_network,
+     .sequence = true,
+     .help = "The encoder: dense (layers of the widths `hidden`), mnist-lenet, "
+             "fashion-mnist-lenet, cifar-10-lenet, or steps, such as "
+             "conv:16,pool,conv3x3:32,pool,dense:128,rep:64 (conv is 5 x 5); in a file "
+             "also a sequence: [conv: 16, pool, rep: 64]. auto: dense for tables; for "
+             "images fashion-mnist-lenet (1 x 28 x 28), cifar-10-lenet (3 x 32 x 32) or "
+             "conv:16,pool,conv:32,pool,dense:128,rep:64, dense where a side is below "
+             "4."},
     {.key = "hidden",
      .type = SETTING_COUNTS,
      .offset = AT(hidden),
      .max = 65536,
      .fallback = "128,64",
-     .help = "Widths of the encoder's layers, the representation last; 0 = the paper's, "
-             "by the number of features: up to 6: 32,16,4; up to 100: 32,16,8; more: "
-             "128,64,32."},
+     .help = "Widths of a dense encoder's layers, the representation last; 0 = the "
+             "paper's, by the number of features: up to 6: 32,16,4; up to 100: 32,16,8; "
+             "more: 128,64,32."},
     {.key = "batch_norm",
-     .type = SETTING_BOOL,
+     .type = SETTING_CHOICE,
      .offset = AT(batch_norm),
-     .fallback = "off",
-     .help = "BatchNorm before each hidden activation."},
+     .choices = switches,
+     .fallback = "auto",
+     .help = "BatchNorm before each hidden activation. auto: on for convolutional "
+             "networks."},
     {.key = "members",
      .type = SETTING_COUNT,
      .offset = AT(members),
-     .min = 1,
      .max = 64,
-     .fallback = "4",
-     .help = "Networks of the ensemble; each is trained without its fold of the rows."},
+     .fallback = "0",
+     .help = "Networks of the ensemble; each is trained without its fold of the rows; 0 "
+             "= 4, for images 1."},
     {.key = "pretrain_epochs",
      .type = SETTING_COUNT,
      .offset = AT(pretrain_epochs),
@@ -132,7 +169,14 @@ static const struct setting settings[] = {
      .max = 1e8,
      .fallback = "0",
      .help = "Batches in all where epochs is 0; 0 = 100, or 300 once 100 anomalies are "
-             "labelled."},
+             "labelled and for convolutional networks."},
+    {.key = "warm",
+     .type = SETTING_COUNT,
+     .offset = AT(warm),
+     .max = 1e6,
+     .fallback = "10",
+     .help = "Forward passes of a batch that set the statistics of BatchNorm before the "
+             "center, where nothing was pretrained."},
     {.key = "center_rows",
      .type = SETTING_COUNT,
      .offset = AT(center_rows),
@@ -157,8 +201,8 @@ static const struct setting settings[] = {
      .type = SETTING_NUMBER,
      .offset = AT(learning_rate),
      .max = 1,
-     .fallback = "0.003",
-     .help = "Learning rate."},
+     .fallback = "0",
+     .help = "Learning rate; 0 = 0.003, of convolutional networks 0.001."},
     {.key = "weight_decay",
      .type = SETTING_NUMBER,
      .offset = AT(weight_decay),
@@ -284,7 +328,6 @@ const struct setting_table recipe_table = {settings,
 /* The paper, and its code, setting by setting. */
 static const char *const reference[][2] = {
     {"base", "reference"},
-    {"scaler", "minmax"},
     {"score", "raw"},
     {"cold_start", "networks"},
     {"hidden", "0"},

@@ -63,16 +63,9 @@ static int train(struct deepsad_model **out, const struct fit_input *input,
                                           .threads = options->threads,
                                           .progress = options->progress,
                                           .closure = options->closure};
-    struct training_set kept;
-    int status = training_set_copy(&kept, set, error);
-    if (status == DEEPSAD_OK) {
-        struct fit_input keeping = *input;
-        kept.complete = true;
-        keeping.set = &kept;
-        status = fit_train(out, &keeping, recipe, &train, error);
-        training_set_done(&kept);
-    }
-    return status;
+    struct fit_input keeping = *input;
+    keeping.set = set;
+    return fit_train(out, &keeping, recipe, &train, error);
 }
 
 int retrain(struct deepsad_model **out, const struct training_set *set,
@@ -98,10 +91,22 @@ int retrain(struct deepsad_model **out, const struct training_set *set,
 
 /* ---- What a manifest records ---- */
 
+/* What a manifest without these settings was trained by: they came later. */
+static int apply_former(struct deepsad_recipe *recipe, struct deepsad_error *error)
+{
+    static const char *const former[][2] = {{"network", "dense"}, {"warm", "0"}};
+    int status = DEEPSAD_OK;
+    for (size_t i = 0; i < sizeof former / sizeof former[0] && status == DEEPSAD_OK;
+         i++) {
+        status = deepsad_recipe_set(recipe, former[i][0], former[i][1], error);
+    }
+    return status;
+}
+
 static int apply_settings(struct deepsad_recipe *recipe, const json_t *settings,
                           struct deepsad_error *error)
 {
-    int status = DEEPSAD_OK;
+    int status = apply_former(recipe, error);
     for (size_t i = 0; i < recipe_table.count && status == DEEPSAD_OK; i++) {
         const char *key = recipe_table.settings[i].key;
         const char *value = json_string_value(json_object_get(settings, key));

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -362,43 +363,76 @@ const char *safetensors_data(const struct safetensors *file, size_t *size)
     return file->data;
 }
 
-int safetensors_expect(const struct safetensors_tensor **out,
-                       const struct safetensors *file, const char *name, size_t rows,
-                       size_t columns, struct deepsad_error *error)
+static int shape_fault(const char *name, size_t rank, const size_t *shape,
+                       struct deepsad_error *error)
+{
+    char text[SAFETENSORS_RANK_MAX * 24] = "";
+    size_t length = 0;
+    for (size_t i = 0; i < rank; i++) {
+        length += (size_t)snprintf(text + length, sizeof text - length, "%s%zu",
+                                   i > 0 ? " x " : "", shape[i]);
+    }
+    return error_set(error, DEEPSAD_CORRUPT,
+                     "tensor \"%s\": its shape is not the %s%s that the manifest asks "
+                     "for",
+                     name, text, rank == 1 ? " x 1" : "");
+}
+
+int safetensors_expect_shape(const struct safetensors_tensor **out,
+                             const struct safetensors *file, const char *name,
+                             size_t rank, const size_t *shape,
+                             struct deepsad_error *error)
 {
     const struct safetensors_tensor *tensor = safetensors_find(file, name);
     if (tensor == NULL) {
         return error_set(error, DEEPSAD_CORRUPT, "tensor \"%s\" is missing", name);
     }
-    size_t rank = columns > 0 ? 2 : 1;
-    if (tensor->rank != rank || tensor->shape[0] != rows ||
-        (columns > 0 && tensor->shape[1] != columns)) {
-        return error_set(
-            error, DEEPSAD_CORRUPT,
-            "tensor \"%s\": its shape is not the %zu x %zu that the manifest "
-            "asks for",
-            name, rows, columns > 0 ? columns : 1);
+    if (tensor->rank != rank || memcmp(tensor->shape, shape, rank * sizeof *shape) != 0) {
+        return shape_fault(name, rank, shape, error);
     }
     *out = tensor;
     return DEEPSAD_OK;
 }
 
-int safetensors_copy(float *out, const struct safetensors *file, const char *name,
-                     size_t rows, size_t columns, struct deepsad_error *error)
+int safetensors_expect(const struct safetensors_tensor **out,
+                       const struct safetensors *file, const char *name, size_t rows,
+                       size_t columns, struct deepsad_error *error)
+{
+    const size_t shape[] = {rows, columns};
+    return safetensors_expect_shape(out, file, name, columns > 0 ? 2 : 1, shape, error);
+}
+
+int safetensors_copy_shape(float *out, const struct safetensors *file, const char *name,
+                           size_t rank, const size_t *shape, struct deepsad_error *error)
 {
     const struct safetensors_tensor *tensor;
-    int status = safetensors_expect(&tensor, file, name, rows, columns, error);
+    int status = safetensors_expect_shape(&tensor, file, name, rank, shape, error);
     if (status == DEEPSAD_OK && tensor->count > 0) {
         memcpy(out, tensor->bytes, tensor->count * sizeof(float));
     }
     return status;
 }
 
+int safetensors_copy(float *out, const struct safetensors *file, const char *name,
+                     size_t rows, size_t columns, struct deepsad_error *error)
+{
+    const size_t shape[] = {rows, columns};
+    return safetensors_copy_shape(out, file, name, columns > 0 ? 2 : 1, shape, error);
+}
+
 /* ---- Writing ---- */
+
+/* A tensor's bytes. */
+struct piece {
+    const float *values;
+    float *own; /* the values where they are a copy, else NULL */
+    size_t size;
+};
 
 struct safetensors_writer {
     json_t *header, *metadata;
-    struct buffer data, table;
+    struct buffer pieces, table; /* pieces: of struct piece */
+    size_t data_size;
     bool failed;
 };
 
@@ -415,31 +449,97 @@ struct safetensors_writer *safetensors_writer_new(void)
     return writer;
 }
 
+static struct piece piece_at(const struct safetensors_writer *writer, size_t index)
+{
+    struct piece piece;
+    memcpy(&piece, writer->pieces.data + index * sizeof piece, sizeof piece);
+    return piece;
+}
+
+static size_t count_pieces(const struct safetensors_writer *writer)
+{
+    return writer->pieces.length / sizeof(struct piece);
+}
+
 void safetensors_writer_free(struct safetensors_writer *writer)
 {
     if (writer != NULL) {
+        for (size_t i = 0; i < count_pieces(writer); i++) {
+            free(piece_at(writer, i).own);
+        }
         json_decref(writer->metadata);
         json_decref(writer->header);
         buffer_done(&writer->table);
-        buffer_done(&writer->data);
+        buffer_done(&writer->pieces);
         free(writer);
     }
+}
+
+static void add_entry(struct safetensors_writer *writer, const char *name, size_t rank,
+                      const size_t *shape, size_t size)
+{
+    json_t *sizes = json_array();
+    for (size_t i = 0; i < rank; i++) {
+        json_int_t one = (json_int_t)shape[i];
+        writer->failed |= json_array_append_new(sizes, json_integer(one)) != 0;
+    }
+    json_t *entry =
+        json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", sizes, "data_offsets",
+                  (json_int_t)writer->data_size, (json_int_t)(writer->data_size + size));
+    writer->failed |= json_object_set_new(writer->header, name, entry) != 0;
+    writer->data_size += size;
+    append_entry(&writer->table, name, rank, shape);
+}
+
+static size_t bytes_of(size_t rank, const size_t *shape)
+{
+    size_t size = sizeof(float);
+    for (size_t i = 0; i < rank; i++) {
+        size *= shape[i];
+    }
+    return size;
+}
+
+/* Takes over piece.own. */
+static void add_piece(struct safetensors_writer *writer, const char *name, size_t rank,
+                      const size_t *shape, struct piece piece)
+{
+    piece.size = bytes_of(rank, shape);
+    buffer_append(&writer->pieces, &piece, sizeof piece);
+    if (writer->pieces.failed) {
+        free(piece.own);
+        return;
+    }
+    add_entry(writer, name, rank, shape, piece.size);
+}
+
+void safetensors_writer_add_shape(struct safetensors_writer *writer, const char *name,
+                                  size_t rank, const size_t *shape, const float *values)
+{
+    size_t size = bytes_of(rank, shape);
+    float *own = malloc(size + 1);
+    if (own == NULL) {
+        writer->failed = true;
+        return;
+    }
+    if (size > 0) {
+        memcpy(own, values, size);
+    }
+    add_piece(writer, name, rank, shape, (struct piece){.values = own, .own = own});
 }
 
 void safetensors_writer_add(struct safetensors_writer *writer, const char *name,
                             size_t rows, size_t columns, const float *values)
 {
-    size_t begin = writer->data.length;
-    buffer_append(&writer->data, values,
-                  rows * (columns > 0 ? columns : 1) * sizeof *values);
-    json_t *shape = columns > 0
-                        ? json_pack("[I, I]", (json_int_t)rows, (json_int_t)columns)
-                        : json_pack("[I]", (json_int_t)rows);
-    json_t *entry =
-        json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", shape, "data_offsets",
-                  (json_int_t)begin, (json_int_t)writer->data.length);
-    writer->failed |= json_object_set_new(writer->header, name, entry) != 0;
-    append_entry(&writer->table, name, columns > 0 ? 2 : 1, (size_t[]){rows, columns});
+    const size_t shape[] = {rows, columns};
+    safetensors_writer_add_shape(writer, name, columns > 0 ? 2 : 1, shape, values);
+}
+
+void safetensors_writer_borrow(struct safetensors_writer *writer, const char *name,
+                               size_t rows, size_t columns, const float *values)
+{
+    const size_t shape[] = {rows, columns};
+    add_piece(writer, name, columns > 0 ? 2 : 1, shape, (struct piece){.values = values});
 }
 
 void safetensors_writer_metadata(struct safetensors_writer *writer, const char *key,
@@ -455,32 +555,47 @@ const char *safetensors_writer_table(const struct safetensors_writer *writer,
     return writer->table.data;
 }
 
-const char *safetensors_writer_data(const struct safetensors_writer *writer, size_t *size)
+void safetensors_writer_data(const struct safetensors_writer *writer,
+                             const struct safetensors_sink *sink)
 {
-    *size = writer->data.length;
-    return writer->data.data;
+    for (size_t i = 0; i < count_pieces(writer); i++) {
+        struct piece piece = piece_at(writer, i);
+        sink->take(sink->closure, piece.values, piece.size);
+    }
 }
 
-int safetensors_writer_finish(struct safetensors_writer *writer, struct buffer *out,
-                              struct deepsad_error *error)
+int safetensors_writer_write(const struct safetensors_writer *writer,
+                             const struct safetensors_sink *sink,
+                             struct deepsad_error *error)
 {
-    char *header = writer->failed || writer->data.failed || writer->table.failed
-                       ? NULL
-                       : json_dumps(writer->header, JSON_COMPACT);
+    static const char blanks[ALIGNMENT + 1] =
+        "                                                                ";
+    bool failed = writer->failed || writer->pieces.failed || writer->table.failed;
+    char *header = failed ? NULL : json_dumps(writer->header, JSON_COMPACT);
     if (header == NULL) {
         return error_no_memory(error, "a model file");
     }
     size_t length = strlen(header);
     size_t padding = (ALIGNMENT - (LENGTH_SIZE + length) % ALIGNMENT) % ALIGNMENT;
     uint64_t total = length + padding;
-    buffer_append(out, &total, sizeof total);
-    buffer_append(out, header, length);
-    for (size_t i = 0; i < padding; i++) {
-        buffer_append(out, " ", 1);
-    }
-    if (writer->data.length > 0) {
-        buffer_append(out, writer->data.data, writer->data.length);
-    }
+    sink->take(sink->closure, &total, sizeof total);
+    sink->take(sink->closure, header, length);
+    sink->take(sink->closure, blanks, padding);
+    safetensors_writer_data(writer, sink);
     free(header);
-    return out->failed ? error_no_memory(error, "a model file") : DEEPSAD_OK;
+    return DEEPSAD_OK;
+}
+
+static void append_bytes(void *closure, const void *bytes, size_t size)
+{
+    buffer_append(closure, bytes, size);
+}
+
+int safetensors_writer_finish(struct safetensors_writer *writer, struct buffer *out,
+                              struct deepsad_error *error)
+{
+    const struct safetensors_sink sink = {append_bytes, out};
+    int status = safetensors_writer_write(writer, &sink, error);
+    return status == DEEPSAD_OK && out->failed ? error_no_memory(error, "a model file")
+                                               : status;
 }

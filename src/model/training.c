@@ -24,6 +24,16 @@ void training_digest(char text[static TRAINING_DIGEST],
     digest_finish(&digest, text);
 }
 
+/* Whether every value that is there lies in [0, 1]. */
+static bool all_pixels(const struct deepsad_dataset *dataset)
+{
+    size_t count = dataset->rows * dataset->features, outside = 0;
+    for (size_t i = 0; i < count; i++) {
+        outside += dataset->x[i] < 0 || dataset->x[i] > 1;
+    }
+    return outside == 0;
+}
+
 int training_facts(struct plan_facts *out, const struct deepsad_dataset *dataset,
                    struct deepsad_error *error)
 {
@@ -37,6 +47,12 @@ int training_facts(struct plan_facts *out, const struct deepsad_dataset *dataset
                          "%zu rows are too many: the limit is 2^32; train on a sample",
                          dataset->rows);
     }
+    struct image_shape image = {dataset->channels, dataset->height, dataset->width};
+    if (dataset->channels > 0 && image_size(image) != dataset->features) {
+        return error_set(error, DEEPSAD_INVALID,
+                         "%zu features are not an image of %zu x %zu x %zu",
+                         dataset->features, image.channels, image.height, image.width);
+    }
     size_t anomalies = 0;
     for (size_t i = 0; i < dataset->rows; i++) {
         anomalies += label_of(dataset, i) < 0;
@@ -48,8 +64,11 @@ int training_facts(struct plan_facts *out, const struct deepsad_dataset *dataset
                          dataset->rows);
     }
     *out = (struct plan_facts){.features = dataset->features,
-                               .image = dataset->channels > 0 && dataset->features > 1,
                                .labeled_anomalies = anomalies};
+    if (dataset->channels > 0 && dataset->features > 1) {
+        out->image = image;
+        out->pixels = all_pixels(dataset);
+    }
     return DEEPSAD_OK;
 }
 

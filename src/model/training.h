@@ -31,6 +31,7 @@ struct training {
     size_t reviewed_from; /* rows from that place on in the data set were reviewed */
     struct folds folds;
     const struct plan *plan;
+    size_t threads; /* of each task that can use several */
     uint64_t seed;
     struct monitor *monitor;
 };
@@ -58,7 +59,7 @@ int training_facts(struct plan_facts *out, const struct deepsad_dataset *dataset
 
 /* Fits `scaler` too, or copies the one to be kept. What comes of a class's rows depends
  * on their order among themselves, not on how the classes are mixed. `plan` must outlive
- * it; seed and monitor are the caller's to set. */
+ * it; seed, threads and monitor are the caller's to set. */
 int training_prepare(struct training *out, struct scaler *scaler,
                      const struct training_source *source, const struct plan *plan,
                      struct deepsad_error *error);

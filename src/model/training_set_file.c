@@ -81,8 +81,8 @@ int training_set_save(const struct training_set *set, struct safetensors_writer 
         }
     }
     if (status == DEEPSAD_OK) {
-        safetensors_writer_add(writer, "reservoir.x", rows_of(set), set->features,
-                               set->x);
+        safetensors_writer_borrow(writer, "reservoir.x", rows_of(set), set->features,
+                                  set->x);
         safetensors_writer_add(writer, "reservoir.y", set->labels, 0, y);
         safetensors_writer_add(writer, "reservoir.ordinal", set->labels, 0, ordinal);
         status = save_index(set, writer, error);

@@ -1,126 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Folding turns (dense, batch norm, activation) into one packed layer. Rows go through
- * all layers a tile at a time, so that what one layer writes is still in the cache when
- * the next reads it.
+ * Rows go through all steps a tile at a time, so that what one dense layer writes is
+ * still in the cache when the next reads it, and its weights are read once for all of
+ * them.
  */
 #include "nn/folded.h"
 
 #include <float.h>
-#include <math.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/simd.h"
-#include "nn/packed.h"
-
-#define BATCH_NORM_EPS 1e-4
-
-enum {
-    /* Rows of a tile, multiples of the packed kernel's 6. */
-    TILE_SMALL = 48,
-    TILE_LARGE = 240,
-    /* Weights of this many bytes and more fall out of the cache between tiles: larger
-     * tiles read them less often. */
-    LARGE_BYTES = 512 * 1024,
-};
-
-_Static_assert((int)TILE_LARGE <= (int)FOLDED_BLOCK, "a tile is part of a block");
-
-struct folded {
-    size_t inputs, outputs;
-    size_t widest; /* padded outputs of the widest layer */
-    size_t tile;   /* rows */
-    size_t layer_count;
-    struct packed layers[];
-};
-
-/* ---- Folding ---- */
-
-/* What the network's layers from *at on fold into: one dense layer, perhaps a batch norm,
- * perhaps an activation. */
-struct fold {
-    const struct layer *dense;
-    const struct layer *norm; /* or NULL */
-    enum packed_activation activation;
-};
-
-static int next_fold(struct fold *fold, const struct network *network, size_t *at,
-                     struct deepsad_error *error)
-{
-    const struct layer *layer = &network->layers[*at];
-    if (layer->kind != LAYER_DENSE) {
-        error_set(error, DEEPSAD_UNSUPPORTED,
-                  "layer %zu of the network is not dense, nor can it be folded into a "
-                  "dense one before it",
-                  *at);
-        return DEEPSAD_UNSUPPORTED;
-    }
-    *fold = (struct fold){.dense = layer, .activation = PACKED_LINEAR};
-    size_t next = *at + 1;
-    if (next < network->layer_count && network->layers[next].kind == LAYER_BATCH_NORM) {
-        fold->norm = &network->layers[next++];
-    }
-    if (next < network->layer_count && network->layers[next].kind == LAYER_LEAKY_RELU) {
-        fold->activation = PACKED_LEAKY_RELU;
-        next++;
-    } else if (next < network->layer_count &&
-               network->layers[next].kind == LAYER_SIGMOID) {
-        fold->activation = PACKED_SIGMOID;
-        next++;
-    }
-    *at = next;
-    return DEEPSAD_OK;
-}
-
-static void fold_into(struct packed *packed, const struct network *network,
-                      const struct fold *fold)
-{
-    const float *weight = network->params + fold->dense->weight;
-    bool has_bias = fold->dense->bias != SIZE_MAX;
-    for (size_t o = 0; o < packed->outputs; o++) {
-        double bias = has_bias ? (double)network->params[fold->dense->bias + o] : 0;
-        double scale = 1;
-        if (fold->norm != NULL) {
-            double variance = (double)network->state[fold->norm->variance + o];
-            scale = 1 / sqrt(variance + BATCH_NORM_EPS);
-            bias = (bias - (double)network->state[fold->norm->mean + o]) * scale;
-        }
-        packed->bias[o] = (float)bias;
-        for (size_t i = 0; i < packed->inputs; i++) {
-            double folded = (double)weight[i * packed->outputs + o] * scale;
-            packed->weight[packed_index(packed, i, o)] = (float)folded;
-        }
-    }
-}
-
-static int fold_layers(struct folded *folded, const struct network *network,
-                       struct deepsad_error *error)
-{
-    size_t bytes = 0;
-    for (size_t at = 0; at < network->layer_count;) {
-        struct fold fold;
-        int status = next_fold(&fold, network, &at, error);
-        if (status != DEEPSAD_OK) {
-            return status;
-        }
-        struct packed *packed = &folded->layers[folded->layer_count];
-        status = packed_init(packed, fold.dense->inputs, fold.dense->outputs,
-                             fold.activation, error);
-        if (status != DEEPSAD_OK) {
-            return status;
-        }
-        folded->layer_count++;
-        fold_into(packed, network, &fold);
-        folded->widest =
-            packed->padded > folded->widest ? packed->padded : folded->widest;
-        bytes += packed->padded * packed->inputs * sizeof *packed->weight;
-    }
-    folded->tile = bytes < LARGE_BYTES ? TILE_SMALL : TILE_LARGE;
-    return DEEPSAD_OK;
-}
+#include "nn/folded_network.h"
+#include "nn/folded_steps.h"
 
 int folded_from_network(struct folded **out, const struct network *network,
                         struct deepsad_error *error)
@@ -129,16 +22,14 @@ int folded_from_network(struct folded **out, const struct network *network,
         return error_set(error, DEEPSAD_INVALID, "the network has no layers");
     }
     struct folded *folded = NULL;
-    if (network->layer_count < SIZE_MAX / 2 / sizeof folded->layers[0]) {
+    if (network->layer_count < SIZE_MAX / 2 / sizeof folded->steps[0]) {
         folded =
-            calloc(1, sizeof *folded + network->layer_count * sizeof folded->layers[0]);
+            calloc(1, sizeof *folded + network->layer_count * sizeof folded->steps[0]);
     }
     if (folded == NULL) {
         return error_no_memory(error, "a folded network");
     }
-    folded->inputs = network->inputs;
-    folded->outputs = network->outputs;
-    int status = fold_layers(folded, network, error);
+    int status = folded_fold(folded, network, error);
     if (status != DEEPSAD_OK) {
         folded_free(folded);
         return status;
@@ -152,8 +43,10 @@ void folded_free(struct folded *folded)
     if (folded == NULL) {
         return;
     }
-    for (size_t i = 0; i < folded->layer_count; i++) {
-        packed_done(&folded->layers[i]);
+    for (size_t i = 0; i < folded->step_count; i++) {
+        packed_done(&folded->steps[i].dense);
+        packed_conv_done(&folded->steps[i].conv);
+        packed_conv_done(&folded->steps[i].back);
     }
     free(folded);
 }
@@ -168,38 +61,66 @@ size_t folded_outputs(const struct folded *folded)
     return folded->outputs;
 }
 
-const struct packed *folded_layers(const struct folded *folded, size_t *count)
-{
-    *count = folded->layer_count;
-    return folded->layers;
-}
-
 /* ---- Scoring ---- */
 
-/* Two buffers that layers write in turn, and a padded center. */
+/* Two buffers that steps write in turn, a padded center, and images: frames, and the
+ * outputs of a step and of the one before. */
 size_t folded_scratch(const struct folded *folded)
 {
-    return (2 * folded->tile + 1) * folded->widest;
+    return (2 * folded->tile + 1) * folded->widest + folded->frames + 2 * folded->image;
 }
 
-/* The last layer's outputs (rows, padded) of a tile; where in `scratch`. */
-static const float *run_layers(const struct folded *folded, const float *x, size_t rows,
-                               float *scratch)
+/* Views into scratch. */
+struct run {
+    const struct folded *folded;
+    float *buffers[2]; /* (tile, widest) */
+    float *center;     /* (widest) */
+    struct folded_images images;
+};
+
+static struct run start(const struct folded *folded, float *scratch)
 {
-    float *buffers[2] = {scratch, scratch + folded->tile * folded->widest};
+    size_t buffer = folded->tile * folded->widest;
+    float *center = scratch + 2 * buffer;
+    float *frames = center + folded->widest;
+    struct run run = {.folded = folded,
+                      .buffers = {scratch, scratch + buffer},
+                      .center = center,
+                      .images = {.frames = frames, .outputs = frames + folded->frames}};
+    memset(frames, 0, folded->frames * sizeof *frames);
+    return run;
+}
+
+/* The last step's outputs (rows, last_padded()) of a tile. */
+static const float *run_steps(const struct run *run, const float *x, size_t rows)
+{
+    const struct folded *folded = run->folded;
     size_t stride = folded->inputs;
-    for (size_t i = 0; i < folded->layer_count; i++) {
-        float *y = buffers[i % 2];
-        packed_forward(&folded->layers[i], y, x, stride, rows);
+    size_t turn = 0;
+    for (size_t i = 0, next; i < folded->step_count; i = next) {
+        const struct folded_step *step = &folded->steps[i];
+        float *y = run->buffers[turn++ % 2];
+        if (step->kind == FOLDED_DENSE) {
+            next = i + 1;
+            packed_forward(&step->dense, y, x, stride, rows);
+            stride = step->dense.padded;
+        } else {
+            next = folded_chain_end(folded, i);
+            size_t padded = folded_step_padded(&folded->steps[next - 1]);
+            for (size_t r = 0; r < rows; r++) {
+                folded_chain_run(folded, i, next, y + r * padded, x + r * stride,
+                                 &run->images);
+            }
+            stride = padded;
+        }
         x = y;
-        stride = folded->layers[i].padded;
     }
     return x;
 }
 
 static size_t last_padded(const struct folded *folded)
 {
-    return folded->layers[folded->layer_count - 1].padded;
+    return folded_step_padded(&folded->steps[folded->step_count - 1]);
 }
 
 static size_t tile_rows(const struct folded *folded, size_t rows)
@@ -211,9 +132,10 @@ void folded_forward(const struct folded *folded, float *out, const float *x, siz
                     float *scratch)
 {
     size_t padded = last_padded(folded);
+    const struct run run = start(folded, scratch);
     for (size_t done = 0, count; done < rows; done += count) {
         count = tile_rows(folded, rows - done);
-        const float *y = run_layers(folded, x + done * folded->inputs, count, scratch);
+        const float *y = run_steps(&run, x + done * folded->inputs, count);
         for (size_t i = 0; i < count; i++) {
             memcpy(out + (done + i) * folded->outputs, y + i * padded,
                    folded->outputs * sizeof *out);
@@ -231,13 +153,13 @@ void folded_distance(const struct folded *folded, const float *center, float *di
                      const float *x, size_t rows, float *scratch)
 {
     size_t padded = last_padded(folded);
-    float *padded_center = scratch + 2 * folded->tile * folded->widest;
-    memset(padded_center, 0, padded * sizeof *padded_center);
-    memcpy(padded_center, center, folded->outputs * sizeof *center);
+    const struct run run = start(folded, scratch);
+    memset(run.center, 0, padded * sizeof *run.center);
+    memcpy(run.center, center, folded->outputs * sizeof *center);
     for (size_t done = 0, count; done < rows; done += count) {
         count = tile_rows(folded, rows - done);
-        const float *y = run_layers(folded, x + done * folded->inputs, count, scratch);
-        packed_distances(distance + done, y, padded_center, count, padded);
+        const float *y = run_steps(&run, x + done * folded->inputs, count);
+        packed_distances(distance + done, y, run.center, count, padded);
         for (size_t i = done; i < done + count; i++) {
             distance[i] = bounded(distance[i]);
         }
@@ -260,10 +182,11 @@ void folded_reconstruction(const struct folded *folded, float *error, const floa
                            size_t rows, float *scratch)
 {
     size_t padded = last_padded(folded);
+    const struct run run = start(folded, scratch);
     for (size_t done = 0, count; done < rows; done += count) {
         count = tile_rows(folded, rows - done);
         const float *tile = x + done * folded->inputs;
-        const float *y = run_layers(folded, tile, count, scratch);
+        const float *y = run_steps(&run, tile, count);
         for (size_t i = 0; i < count; i++) {
             float sum =
                 squared_error(y + i * padded, tile + i * folded->inputs, folded->outputs);

@@ -15,7 +15,6 @@
 #include "nn/network.h"
 
 struct folded;
-struct packed;
 
 /* Eval-mode equivalent of the network, which may be freed then. DEEPSAD_UNSUPPORTED where
  * a layer can neither be folded into a dense one nor is one. */
@@ -25,8 +24,6 @@ void folded_free(struct folded *folded);
 
 size_t folded_inputs(const struct folded *folded);
 size_t folded_outputs(const struct folded *folded);
-/* For nn/folded_gradient.h: the layers (*count), the first one's first. */
-const struct packed *folded_layers(const struct folded *folded, size_t *count);
 
 /* A good number of rows for a caller's own buffers. Calls take any number. */
 enum { FOLDED_BLOCK = 256 };

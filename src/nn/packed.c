@@ -165,19 +165,25 @@ static inline float sigmoid(float x)
     return 1 / (1 + exponential * power);
 }
 
-/* By whole panels, so that there is no scalar remainder that might round otherwise; the
- * padding becomes 0 again. */
+/* By whole panels, so that there is no scalar remainder that might round otherwise. */
 SIMD_CLONES
+void packed_sigmoid(float *y, size_t count)
+{
+    for (size_t j = 0; j < count; j += PACKED_LANES) {
+#pragma omp simd
+        for (size_t lane = 0; lane < PACKED_LANES; lane++) {
+            y[j + lane] = sigmoid(y[j + lane]);
+        }
+    }
+}
+
+/* The padding becomes 0 again. */
 static void sigmoid_rows(const struct packed *layer, float *y, size_t rows)
 {
-    for (size_t i = 0; i < rows; i++, y += layer->padded) {
-        for (size_t j = 0; j < layer->padded; j += PACKED_LANES) {
-#pragma omp simd
-            for (size_t lane = 0; lane < PACKED_LANES; lane++) {
-                y[j + lane] = sigmoid(y[j + lane]);
-            }
-        }
-        memset(y + layer->outputs, 0, (layer->padded - layer->outputs) * sizeof *y);
+    packed_sigmoid(y, rows * layer->padded);
+    size_t padding = layer->padded - layer->outputs;
+    for (size_t i = 0; padding > 0 && i < rows; i++) {
+        memset(y + i * layer->padded + layer->outputs, 0, padding * sizeof *y);
     }
 }
 

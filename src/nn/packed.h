@@ -48,6 +48,9 @@ void packed_forward(const struct packed *layer, float *y, const float *x, size_t
 void packed_distances(float *distance, const float *y, const float *center, size_t rows,
                       size_t padded);
 
+/* y = 1 / (1 + exp(-y)), count a multiple of PACKED_LANES. */
+void packed_sigmoid(float *y, size_t count);
+
 /* packed_forward by the kernel of one instruction set, which the machine must have. */
 void packed_forward_level(const struct packed *layer, float *y, const float *x,
                           size_t stride, size_t rows, enum simd_level level);

@@ -35,13 +35,14 @@ static const struct command_option options[] = {
 static int print_json(const struct deepsad_evaluation *e)
 {
     return terminal_print_json(json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:{s:o, s:o}}", "auc_roc",
+        "{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:{s:o, s:o, s:o}}", "auc_roc",
         terminal_json_number(e->auc_roc), "auc_pr", terminal_json_number(e->auc_pr),
         "alpha", terminal_json_number(e->alpha), "recall_at_alpha",
         terminal_json_number(e->recall_at_alpha), "false_alarm_rate",
         terminal_json_number(e->false_alarm_rate), "rows", (json_int_t)e->rows,
         "anomalies", (json_int_t)e->anomalies, "latent_entropy", "normal",
-        terminal_json_number(e->latent_entropy_normal), "anomalous",
+        terminal_json_number(e->latent_entropy_normal), "unlabeled",
+        terminal_json_number(e->latent_entropy_unlabeled), "anomalous",
         terminal_json_number(e->latent_entropy_anomalous)));
 }
 
@@ -67,6 +68,10 @@ static int print_table(const struct deepsad_evaluation *e)
     print_row("recall", e->recall_at_alpha, "percent", budget);
     print_row("false alarms", e->false_alarm_rate, "percent", "of the normal rows");
     print_row("latent entropy, normal", e->latent_entropy_normal, "number", "nats");
+    if (isfinite(e->latent_entropy_unlabeled)) {
+        print_row("latent entropy, unlabeled", e->latent_entropy_unlabeled, "number",
+                  "nats");
+    }
     print_row("latent entropy, anomalous", e->latent_entropy_anomalous, "number", "nats");
     return EXIT_GOOD;
 }
@@ -123,9 +128,10 @@ const struct command evaluate_command = {
     .usage = "MODEL DATA [options]",
     .summary = "Measure a model on data whose labels are the truth.",
     .details =
-        "Unlabeled rows are left out. With --json one object: auc_roc, auc_pr, alpha, "
-        "recall_at_alpha, false_alarm_rate, rows, anomalies, latent_entropy {normal, "
-        "anomalous}; null where a measure does not exist.\n"
+        "Unlabeled rows are left out, but for their latent entropy. With --json one "
+        "object: auc_roc, auc_pr, alpha, recall_at_alpha, false_alarm_rate, rows, "
+        "anomalies, latent_entropy {normal, unlabeled, anomalous}; null where a measure "
+        "does not exist.\n"
         "MODEL is a file, MODELS/NAME (its live version) or MODELS/NAME/<n>.",
     .options = options,
     .operands = 2,

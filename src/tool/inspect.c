@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "tool/card.h"
+#include "tool/network_view.h"
 #include "tool/options.h"
 #include "tool/terminal.h"
 
@@ -19,10 +20,12 @@ static const struct command_option options[] = {
     {0},
 };
 
-static int print_card(const json_t *card, const char *path)
+static int print_card(const json_t *card, const struct deepsad_model *model,
+                      const char *path)
 {
     struct buffer out = {0};
     card_render(&out, card, 0);
+    network_view_render(&out, model);
     char *text = buffer_take_string(&out);
     buffer_done(&out);
     if (text == NULL) {
@@ -43,12 +46,14 @@ static int inspect(const char *path, bool as_json)
         return terminal_fail(&error);
     }
     json_t *card = card_of(model);
-    deepsad_model_unref(model);
+    int code;
     if (card == NULL || as_json) {
-        return terminal_print_json(card);
+        code = terminal_print_json(card);
+    } else {
+        code = print_card(card, model, path);
+        json_decref(card);
     }
-    int code = print_card(card, path);
-    json_decref(card);
+    deepsad_model_unref(model);
     return code;
 }
 
@@ -68,7 +73,8 @@ const struct command inspect_command = {
     .usage = "MODEL [options]",
     .summary = "Show what a model is and where it comes from.",
     .details = "The card: input, components, recipe, lineage, reservoir (the training "
-               "rows that the file keeps), calibration, measures. "
+               "rows that the file keeps), calibration, measures; and the layers of its "
+               "networks: what they are, what comes out, how many parameters they have. "
                "With --json the card as it stands in the model file.\n"
                "MODEL is a file, MODELS/NAME (its live version) or MODELS/NAME/<n>.",
     .options = options,

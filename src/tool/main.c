@@ -10,6 +10,7 @@
 #include "base/nearest.h"
 #include "deepsad.h"
 #include "tool/command.h"
+#include "tool/encode.h"
 #include "tool/evaluate.h"
 #include "tool/inspect.h"
 #include "tool/labels.h"
@@ -21,8 +22,8 @@
 #include "tool/train.h"
 
 static const struct command *const commands[] = {
-    &split_command,   &train_command,     &evaluate_command, &score_command,
-    &inspect_command, &reproduce_command, &labels_command,
+    &split_command,  &train_command,   &evaluate_command,  &score_command,
+    &encode_command, &inspect_command, &reproduce_command, &labels_command,
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

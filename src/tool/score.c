@@ -11,10 +11,10 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/number.h"
 #include "tool/alpha.h"
 #include "tool/explanations.h"
 #include "tool/options.h"
+#include "tool/output.h"
 #include "tool/reading.h"
 #include "tool/stop.h"
 #include "tool/terminal.h"
@@ -70,14 +70,6 @@ static void scores_done(struct scores *scores)
 
 /* ---- Forms ---- */
 
-static void append_float(struct buffer *out, float value)
-{
-    char *room = buffer_reserve(out, NUMBER_FLOAT_MAX);
-    if (room != NULL) {
-        out->length += number_format_float(room, value);
-    }
-}
-
 static bool is_anomalous(const struct scores *s, size_t row)
 {
     return (double)s->p_values[row] <= s->alpha;
@@ -93,9 +85,9 @@ static void append_csv(struct buffer *out, const struct scores *s, size_t row)
         }
         buffer_append(out, "\n", 1);
     }
-    append_float(out, s->scores[row]);
+    output_append_float(out, s->scores[row]);
     buffer_append(out, ",", 1);
-    append_float(out, s->p_values[row]);
+    output_append_float(out, s->p_values[row]);
     buffer_append(out, is_anomalous(s, row) ? ",1" : ",0", 2);
     if (explanations->count > 0) {
         explanations_append_csv(out, explanations, row);
@@ -106,9 +98,9 @@ static void append_csv(struct buffer *out, const struct scores *s, size_t row)
 static void append_json(struct buffer *out, const struct scores *s, size_t row)
 {
     buffer_append_text(out, "{\"score\":");
-    append_float(out, s->scores[row]);
+    output_append_float(out, s->scores[row]);
     buffer_append_text(out, ",\"p_value\":");
-    append_float(out, s->p_values[row]);
+    output_append_float(out, s->p_values[row]);
     buffer_append_text(out, is_anomalous(s, row) ? ",\"anomalous\":true"
                                                  : ",\"anomalous\":false");
     if (s->explanations.count > 0) {
@@ -117,15 +109,9 @@ static void append_json(struct buffer *out, const struct scores *s, size_t row)
     buffer_append(out, "}\n", 2);
 }
 
-/* Magic, version 1.0, a header padded with blanks so that the values start at 128. */
 static void append_npy(struct buffer *out, const struct scores *s)
 {
-    enum { NPY_HEADER = 118 };
-    char header[NPY_HEADER + 1];
-    snprintf(header, sizeof header,
-             "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, 2), }", s->rows);
-    buffer_append(out, "\x93NUMPY\x01\x00\x76\x00", 10);
-    buffer_printf(out, "%-*s\n", NPY_HEADER - 1, header);
+    output_append_npy(out, s->rows, 2);
     for (size_t i = 0; i < s->rows; i++) {
         buffer_append(out, &s->scores[i], sizeof(float));
         buffer_append(out, &s->p_values[i], sizeof(float));
@@ -134,17 +120,11 @@ static void append_npy(struct buffer *out, const struct scores *s)
 
 /* ---- Output ---- */
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t length = strlen(text), tail = strlen(end);
-    return length > tail && strcmp(text + length - tail, end) == 0;
-}
-
 static int write_file(const struct scores *s, const char *path,
                       struct deepsad_error *error)
 {
     struct buffer out = {0};
-    if (ends_with(path, ".npy")) {
+    if (output_is_npy(path)) {
         append_npy(&out, s);
     } else {
         for (size_t i = 0; i < s->rows; i++) {
@@ -243,11 +223,10 @@ static int score_file(struct scores *out, const struct score_values *values,
 static int score(const struct score_values *values, const char *const operands[2])
 {
     const char *path = values->output;
-    if (path != NULL && !ends_with(path, ".csv") && !ends_with(path, ".npy")) {
-        terminal_error("--output: \"%s\" ends neither in .csv nor in .npy", path);
+    if (path != NULL && !output_check(path)) {
         return EXIT_USAGE;
     }
-    if (path != NULL && ends_with(path, ".npy") && values->explain > 0) {
+    if (path != NULL && output_is_npy(path) && values->explain > 0) {
         terminal_error("--explain: an NPY file has no place for names of features; use "
                        "--output FILE.csv");
         return EXIT_USAGE;

@@ -8,6 +8,7 @@
 
 #include "api/csv_rows.h"
 #include "api/json_rows.h"
+#include "api/npy_rows.h"
 
 static const char *const test_names[] = {
     "hour", "x", "a/b~\xc3\xb6", "p3", "p4", "p5", "p6", "p7", "p8", "p9", "p10", "p11"};
@@ -82,6 +83,23 @@ static inline bool test_decode(struct rows *rows, bool csv, const char *text, si
                                size_t piece)
 {
     return test_decode_as(rows, &test_columns, csv, text, size, piece);
+}
+
+/* An NPY body likewise. */
+static inline bool test_decode_npy(struct rows *rows, const struct rows_columns *columns,
+                                   const char *bytes, size_t size, size_t piece)
+{
+    struct npy_rows npy = {.rows = NULL};
+    struct rows_limits limits = {.rows = TEST_ROWS_MAX,
+                                 .bytes = TEST_ROWS_MAX * columns->count * 4};
+    rows_reset(rows, columns, &limits);
+    npy_rows_start(&npy, rows);
+    for (size_t at = 0; at < size; at += piece) {
+        npy_rows_feed(&npy, bytes + at, size - at < piece ? size - at : piece);
+    }
+    bool fine = npy_rows_finish(&npy);
+    npy_rows_done(&npy);
+    return fine;
 }
 
 #endif

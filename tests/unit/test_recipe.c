@@ -22,14 +22,13 @@ static void the_reference_recipe_is_the_paper(void **state)
 {
     (void)state;
     struct deepsad_recipe *recipe = recipe_of("reference");
-    assert_int_equal(recipe->scaler, RECIPE_SCALER_MINMAX);
     assert_int_equal(recipe->pretrain_epochs, 150);
     assert_int_equal(recipe->epochs, 150);
     assert_int_equal(recipe->milestones.values[0], 50);
     assert_near(recipe->weight_decay, 0.5e-6, 1e-12);
     assert_near(recipe->pretrain_weight_decay, 0.5e-3, 1e-12);
     assert_int_equal(recipe->members, 1);
-    assert_true(recipe->batch_norm);
+    assert_int_equal(recipe->batch_norm, RECIPE_ON);
     assert_int_equal(recipe->loss, RECIPE_LOSS_PAPER);
     deepsad_recipe_free(recipe);
 }
@@ -113,8 +112,9 @@ static void the_paper_has_a_network_for_each_number_of_features(void **state)
     for (size_t i = 0; i < 4; i++) {
         struct plan plan =
             plan_of("reference", (struct plan_facts){.features = expected[i][0]});
-        assert_int_equal(plan.hidden.count, 3);
-        assert_int_equal(plan.hidden.values[2], expected[i][1]);
+        assert_int_equal(plan.network.encoder_count, 3);
+        assert_int_equal(plan.network.encoder[2].width, expected[i][1]);
+        assert_int_equal(plan.scaler, SCALER_MINMAX);
     }
 }
 
@@ -141,7 +141,8 @@ static void without_labelled_anomalies_the_default_is_unsupervised(void **state)
 static void images_get_one_scale_and_an_autoencoder(void **state)
 {
     (void)state;
-    struct plan_facts facts = {.features = 784, .image = true, .labeled_anomalies = 3};
+    struct plan_facts facts = {
+        .features = 784, .image = {1, 28, 28}, .labeled_anomalies = 3};
     struct plan plan = plan_of("default", facts);
     assert_int_equal(plan.scaler, SCALER_GLOBAL);
     assert_true(plan.networks && plan.autoencoder && !plan.neighbours);

@@ -143,11 +143,38 @@ static void a_value_that_is_not_finite_is_refused(void **state)
     assert_refused(file, DEEPSAD_CORRUPT, "element 1 is NaN");
 }
 
+static void tensors_of_any_rank_are_written_and_read(void **state)
+{
+    (void)state;
+    static const size_t shape[] = {2, 1, 3, 3}, other[] = {1, 2, 3, 3};
+    float weights[18], read[18];
+    for (size_t i = 0; i < 18; i++) {
+        weights[i] = (float)i;
+    }
+    struct buffer file = {0};
+    struct safetensors *parsed;
+    struct deepsad_error error = {0};
+    struct safetensors_writer *writer = safetensors_writer_new();
+    safetensors_writer_add_shape(writer, "w", 4, shape, weights);
+    safetensors_writer_borrow(writer, "b", 6, 3, weights);
+    assert_int_equal(safetensors_writer_finish(writer, &file, &error), DEEPSAD_OK);
+    safetensors_writer_free(writer);
+    assert_int_equal(safetensors_parse(&parsed, &file, &error), DEEPSAD_OK);
+    assert_int_equal(safetensors_copy_shape(read, parsed, "w", 4, shape, &error), 0);
+    assert_memory_equal(read, weights, sizeof read);
+    assert_int_equal(safetensors_copy_shape(read, parsed, "w", 4, other, &error),
+                     DEEPSAD_CORRUPT);
+    assert_error_says(error, "not the 1 x 2 x 3 x 3 that the manifest");
+    assert_int_equal(safetensors_copy(read, parsed, "b", 6, 3, NULL), DEEPSAD_OK);
+    safetensors_free(parsed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(tensors_start_at_an_aligned_offset),
+        cmocka_unit_test(tensors_of_any_rank_are_written_and_read),
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(each_fault_has_its_own_message),
         cmocka_unit_test(shapes_that_overflow_are_refused),

@@ -10,12 +10,21 @@ struct sample {
     bool quiet;
     size_t port, limit;
     double timeout, alpha;
-    char *name, *token;
+    char *name, *token, *steps;
     int mode;
     struct setting_counts hidden;
 };
 
 static const char *const modes[] = {"auto", "on", "off", NULL};
+
+/* A text of small letters, digits and what joins steps. */
+static int check_steps(const char *text, struct deepsad_error *error)
+{
+    size_t good = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789:,");
+    return text[good] == '\0'
+               ? DEEPSAD_OK
+               : error_set(error, DEEPSAD_INVALID, "steps: what is \"%s\"?", text + good);
+}
 
 #define AT(member) offsetof(struct sample, member)
 static const struct setting settings[] = {
@@ -53,6 +62,12 @@ static const struct setting settings[] = {
      .offset = AT(hidden),
      .max = 1000,
      .fallback = "128,64"},
+    {.key = "steps",
+     .type = SETTING_TEXT,
+     .offset = AT(steps),
+     .fallback = "auto",
+     .check = check_steps,
+     .sequence = true},
 };
 enum { COUNT = sizeof settings / sizeof settings[0] };
 static const struct setting_table table = {settings, COUNT};
@@ -133,6 +148,31 @@ static void test_a_file_sets_what_it_names_and_no_more(void **state)
     assert_int_equal(f->sources[2], SETTING_DEFAULT);
 }
 
+static void test_a_sequence_of_steps_is_a_text(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const cases[] = {
+        "steps: [conv: 16, pool, conv: 32, pool, dense: 128, rep: 64]\n",
+        "steps:\n  - conv: 16\n  - pool\n  - conv: 32\n  - pool\n  - {dense: 128}\n"
+        "  - rep: 64\n",
+        "steps: conv:16,pool,conv:32,pool,dense:128,rep:64\n",
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(load(f, cases[i]), DEEPSAD_OK);
+        assert_string_equal(f->values.steps,
+                            "conv:16,pool,conv:32,pool,dense:128,rep:64");
+    }
+}
+
+static void test_a_choice_of_on_and_off_takes_other_words_for_them(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(load(f, "mode: true\n"), DEEPSAD_OK);
+    assert_int_equal(f->values.mode, 1);
+    assert_int_equal(set(f, "mode", "no"), DEEPSAD_OK);
+    assert_int_equal(f->values.mode, 2);
+}
+
 static void test_an_empty_file_and_an_empty_section_are_fine(void **state)
 {
     struct fixture *f = *state;
@@ -176,6 +216,14 @@ static void test_each_fault_of_a_file_is_named_with_its_place(void **state)
         {"name:\n  a: 1\n", "f.yaml:1:1: name: expected a value, not a section"},
         {"http:\n  port:\n    a: 1\n", "f.yaml:3:5: sections are only one deep"},
         {"hidden: [1, [2]]\n", "f.yaml:1:13: expected a plain value"},
+        {"steps: [a, b C]\n", "f.yaml:1:8: steps: what is \" C\"?"},
+        {"steps:\n  - a: 1\n    b: 2\n", "f.yaml:3:5: expected one \"name: value\""},
+        {"steps: [a: [1]]\n", "f.yaml:1:12: expected a plain value behind the name"},
+        {"steps: [[a]: 1]\n", "f.yaml:1:9: expected"},
+        {"steps: [{}]\n", "f.yaml:1:10: expected one \"name: value\""},
+        {"steps: [a: &x 1]\n", "f.yaml:1:12: anchors"},
+        {"steps: [a: \"\\0\"]\n", "f.yaml:1:12: expected a plain value"},
+        {"hidden: [a: 1]\n", "f.yaml:1:9: hidden: expected whole numbers"},
         {"hidden: [1, 2000]\n", "f.yaml:1:9: hidden: expected whole numbers separated"},
         {"? [a]\n: 1\n", "f.yaml:1:3: expected a key"},
         {"- a\n", "f.yaml:1:1: expected lines of the form"},
@@ -327,6 +375,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_defaults_come_from_the_table),
         TEST(test_a_file_sets_what_it_names_and_no_more),
+        TEST(test_a_sequence_of_steps_is_a_text),
+        TEST(test_a_choice_of_on_and_off_takes_other_words_for_them),
         TEST(test_an_empty_file_and_an_empty_section_are_fine),
         TEST(test_each_fault_of_a_file_is_named_with_its_place),
         TEST(test_a_missing_file_is_not_found),

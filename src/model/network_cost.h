@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a network of an architecture takes, known before any memory is asked for: of files
+ * that are not trusted, and of training whose end is to be foretold.
+ */
+#ifndef MODEL_NETWORK_COST_H
+#define MODEL_NETWORK_COST_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "nn/architecture.h"
+
+/* Values that a row may have between two steps, at most: more is a mistake, or an attack.
+ */
+enum { NETWORK_COST_VALUES_MAX = 1 << 24 };
+
+struct network_cost {
+    double weights;  /* without biases */
+    double products; /* multiplications and additions of one row on its way forward */
+};
+
+/* Of the encoder, and with `decoder` of the autoencoder: an architecture that
+ * architecture_check() took. DEEPSAD_INVALID where a step has too many values. */
+int network_cost_architecture(struct network_cost *out,
+                              const struct architecture *architecture,
+                              struct image_shape input, bool decoder,
+                              struct deepsad_error *error);
+
+#endif
