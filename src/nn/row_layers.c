@@ -12,8 +12,10 @@ enum {
     PART_INPUTS = 128,
 };
 
-/* Multiplications below which a dense layer is not worth a second thread. */
+/* Multiplications of a dense layer, and values of an activation, below which it is not
+ * worth a second thread. */
 #define PART_WORK ((size_t)1 << 20)
+#define PART_VALUES ((size_t)1 << 15)
 
 /* What the parts of one layer's work share; `parts` of them divide `total` rows or
  * inputs evenly. */
@@ -37,13 +39,14 @@ static size_t part_length(const struct work *work, size_t i)
     return part_start(work, i + 1) - part_start(work, i);
 }
 
-/* Dense layers are divided where every part is large enough for the blocked kernel. */
+/* Every part of a dense layer has to be large enough for the blocked kernel. */
 static bool is_divided(const struct row_layer *row)
 {
     const struct layer *layer = row->layer;
     bool large = row->rows >= 2 * BLOCKED_ROWS && layer->inputs >= BLOCKED_ROWS &&
                  row->rows * layer->inputs * layer->outputs >= PART_WORK;
-    return row->divided && (layer->kind != LAYER_DENSE || large);
+    bool wide = row->rows > 1 && row->rows * layer->outputs >= PART_VALUES;
+    return row->divided && (layer->kind == LAYER_DENSE ? large : wide);
 }
 
 static void run_rows(const struct row_layer *row, struct work *work,
@@ -51,7 +54,7 @@ static void run_rows(const struct row_layer *row, struct work *work,
 {
     size_t parts = 2 * ((row->rows + 2 * PART_ROWS - 1) / (2 * PART_ROWS));
     work->total = row->rows;
-    work->parts = is_divided(row) && row->rows > 1 ? parts : 1;
+    work->parts = is_divided(row) ? parts : 1;
     crew_run(row->crew, work->parts, task, work);
 }
 
@@ -178,32 +181,47 @@ static void dense_backward(const struct row_layer *row, struct network *network,
                          layer->outputs, scratch);
 }
 
+/* Activations: dy, `to`, becomes dx in place, by y. */
+static void activation_task(void *closure, size_t i, size_t thread)
+{
+    const struct work *work = closure;
+    const struct layer *layer = work->layer;
+    size_t first = part_start(work, i) * layer->outputs;
+    size_t count = part_length(work, i) * layer->outputs;
+    float *dy = work->to + first;
+    (void)thread;
+    if (layer->kind == LAYER_SIGMOID) {
+        layer_sigmoid_backward(dy, dy, work->from + first, count);
+    } else {
+        layer_leaky_relu_backward(dy, dy, work->from + first, count);
+    }
+}
+
 float *row_layer_backward(const struct row_layer *row, struct network *network,
                           float *other, float *dy, const float *y, const float *x,
                           bool dx_wanted, float *scratch)
 {
     const struct layer *layer = row->layer;
-    size_t count = row->rows * layer->outputs;
+    float *dx = dx_wanted ? other : NULL;
+    struct work work = {.layer = layer, .to = dy, .from = y};
     switch (layer->kind) {
     case LAYER_DENSE:
         if (is_divided(row)) {
-            dense_backward_divided(row, network, dx_wanted ? other : NULL, dy, x);
+            dense_backward_divided(row, network, dx, dy, x);
         } else {
-            dense_backward(row, network, dx_wanted ? other : NULL, dy, x, scratch);
+            dense_backward(row, network, dx, dy, x, scratch);
         }
         return other;
     case LAYER_BATCH_NORM:
         layer_batch_norm_backward(dy, dy, y, row->inverse_std, row->rows, layer->outputs);
         break;
     case LAYER_LEAKY_RELU:
-        layer_leaky_relu_backward(dy, dy, y, count);
-        break;
     case LAYER_SIGMOID:
-        layer_sigmoid_backward(dy, dy, y, count);
+        run_rows(row, &work, activation_task);
         break;
     case LAYER_CONV:
     case LAYER_MAX_POOL:
-    case LAYER_UPSAMPLE:
+    case LAYER_UPSAMPLE: /* nn/image_layers.h */
         break;
     }
     return dy;
