@@ -71,6 +71,20 @@ static bool is_next(const struct network *network, size_t at, enum layer_kind ki
     return at < network->layer_count && network->layers[at].kind == kind;
 }
 
+/* Of layer *at, which is passed then, if it is one. */
+static enum packed_activation activation_at(const struct network *network, size_t *at)
+{
+    if (is_next(network, *at, LAYER_LEAKY_RELU)) {
+        ++*at;
+        return PACKED_LEAKY_RELU;
+    }
+    if (is_next(network, *at, LAYER_SIGMOID)) {
+        ++*at;
+        return PACKED_SIGMOID;
+    }
+    return PACKED_LINEAR;
+}
+
 static int next_fold(struct fold *fold, const struct network *network, size_t *at,
                      struct deepsad_error *error)
 {
@@ -91,12 +105,8 @@ static int next_fold(struct fold *fold, const struct network *network, size_t *a
     if (has_weights(layer) && is_next(network, next, LAYER_BATCH_NORM)) {
         fold->norm = &network->layers[next++];
     }
-    if (has_weights(layer) && is_next(network, next, LAYER_LEAKY_RELU)) {
-        fold->activation = PACKED_LEAKY_RELU;
-        next++;
-    } else if (has_weights(layer) && is_next(network, next, LAYER_SIGMOID)) {
-        fold->activation = PACKED_SIGMOID;
-        next++;
+    if (has_weights(layer)) {
+        fold->activation = activation_at(network, &next);
     }
     *at = next;
     return DEEPSAD_OK;
@@ -290,6 +300,27 @@ static int make_step(struct folded_step *step, const struct fold *fold,
     return DEEPSAD_OK;
 }
 
+/* An activation after a pool or an upsampling is the same before it: it moves to the
+ * layer with weights there, if that has none. *at: the layer after the last step's. */
+static void move_activations(struct folded *folded, const struct network *network,
+                             size_t *at)
+{
+    size_t i = folded->step_count;
+    while (i > 0 && (folded->steps[i - 1].kind == FOLDED_POOL ||
+                     folded->steps[i - 1].kind == FOLDED_UPSAMPLE)) {
+        i--;
+    }
+    if (i == 0) {
+        return;
+    }
+    struct folded_step *step = &folded->steps[i - 1];
+    enum packed_activation *activation =
+        step->kind == FOLDED_DENSE ? &step->dense.activation : &step->conv.activation;
+    if (*activation == PACKED_LINEAR) {
+        *activation = activation_at(network, at);
+    }
+}
+
 /* ---- Sizes of buffers ---- */
 
 static void grow(size_t *largest, size_t size)
@@ -297,21 +328,34 @@ static void grow(size_t *largest, size_t size)
     *largest = size > *largest ? size : *largest;
 }
 
-static void place_step(struct folded *folded, struct folded_step *step)
+static void place_image_step(struct folded *folded, struct folded_step *step)
 {
-    grow(&folded->widest, folded_step_padded(step));
-    if (step->kind == FOLDED_DENSE) {
-        return;
-    }
     size_t size = simd_round_up(image_size(step->out));
     if (step->kind == FOLDED_CONV) {
         size = packed_conv_output_size(&step->conv);
         step->frame = folded->frames;
         folded->frames += packed_conv_frame_size(&step->conv);
+        grow(&folded->back_frame, packed_conv_frame_size(&step->back));
+        grow(&folded->back_image, packed_conv_output_size(&step->back));
     }
     step->kept = folded->kept;
     folded->kept += size;
     grow(&folded->image, size);
+    grow(&folded->back_image, simd_round_up(image_size(step->in)));
+    grow(&folded->back_image, simd_round_up(image_size(step->out)));
+}
+
+static void place_steps(struct folded *folded)
+{
+    for (size_t i = 0; i < folded->step_count; i++) {
+        struct folded_step *step = &folded->steps[i];
+        if (step->kind != FOLDED_DENSE) {
+            place_image_step(folded, step);
+        }
+        if (folded_leaves_rows(folded, i)) {
+            grow(&folded->widest, folded_step_padded(step));
+        }
+    }
 }
 
 static size_t tile_of(const struct folded *folded)
@@ -341,9 +385,12 @@ int folded_fold(struct folded *folded, const struct network *network,
         if (status != DEEPSAD_OK) {
             return status;
         }
-        place_step(folded, &folded->steps[folded->step_count - 1]);
+        if (!has_weights(fold.layer)) {
+            move_activations(folded, network, &at);
+        }
         width = fold.layer->outputs;
     }
+    place_steps(folded);
     folded->inputs = network->inputs;
     folded->outputs = width;
     folded->tile = tile_of(folded);

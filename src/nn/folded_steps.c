@@ -17,6 +17,12 @@ size_t folded_step_padded(const struct folded_step *step)
                                       : simd_round_up(image_size(step->out));
 }
 
+bool folded_leaves_rows(const struct folded *folded, size_t index)
+{
+    return folded->steps[index].kind == FOLDED_DENSE || index + 1 == folded->step_count ||
+           folded->steps[index + 1].kind == FOLDED_DENSE;
+}
+
 size_t folded_chain_end(const struct folded *folded, size_t from)
 {
     while (from < folded->step_count && folded->steps[from].kind != FOLDED_DENSE) {

@@ -28,21 +28,25 @@ struct folded_step {
 
 struct folded {
     size_t inputs, outputs;
-    size_t widest; /* floats of the widest row that is written between steps, padded */
+    size_t widest; /* floats of the widest row that a dense step or chain writes */
     size_t tile;   /* rows */
     size_t frames; /* floats of all convolutions' frames */
     size_t kept;   /* floats of all outputs of image steps of a row */
     size_t image;  /* floats of the largest of them */
+    size_t back_frame, back_image; /* likewise, of the way back */
     size_t step_count;
     struct folded_step steps[];
 };
 
-/* Where a step's outputs lie in a row's. */
+/* How a step's outputs lie where they are kept. */
 struct packed_layout folded_step_layout(const struct folded_step *step);
 
 /* Floats from a row of a step's outputs to the next, where they leave as rows: whole
  * panels, what is more than outputs is 0. */
 size_t folded_step_padded(const struct folded_step *step);
+
+/* Whether step `index` is a dense one or the last of its chain. */
+bool folded_leaves_rows(const struct folded *folded, size_t index);
 
 /* The first step after the chain of image steps that begins with step `from`. */
 size_t folded_chain_end(const struct folded *folded, size_t from);

@@ -114,3 +114,67 @@ void packed_upsample(float *y, struct packed_layout to, const float *x,
         }
     }
 }
+
+static void clear(float *y, struct packed_layout to, struct image_shape shape)
+{
+    for (size_t c = 0; c < shape.channels; c++) {
+        for (size_t v = 0; v < shape.height; v++) {
+            memset(y + c * to.plane + v * to.pitch, 0, shape.width * sizeof *y);
+        }
+    }
+}
+
+/* Of the first maximum of x[0], x[1], x[pitch], x[pitch + 1]: where. */
+static inline size_t first_maximum(const float *x, size_t pitch, size_t *column)
+{
+    size_t row = 0;
+    *column = x[1] > x[0];
+    float most = x[*column];
+    for (size_t u = 0; u < 2; u++) {
+        if (x[pitch + u] > most) {
+            most = x[pitch + u];
+            row = 1;
+            *column = u;
+        }
+    }
+    return row;
+}
+
+void packed_pool_back(float *dx, struct packed_layout to, const float *dy,
+                      struct packed_layout dy_layout, const float *x,
+                      struct packed_layout x_layout, struct image_shape shape)
+{
+    clear(dx, to, shape);
+    for (size_t c = 0; c < shape.channels; c++) {
+        for (size_t v = 0; v < shape.height / 2; v++) {
+            float *d = dx + c * to.plane + 2 * v * to.pitch;
+            const float *from = dy + c * dy_layout.plane + v * dy_layout.pitch;
+            const float *pixels = x + c * x_layout.plane + 2 * v * x_layout.pitch;
+            for (size_t u = 0; u < shape.width / 2; u++) {
+                size_t column;
+                size_t row = first_maximum(pixels + 2 * u, x_layout.pitch, &column);
+                d[row * to.pitch + 2 * u + column] = from[u];
+            }
+        }
+    }
+}
+
+void packed_upsample_back(float *dx, struct packed_layout to, const float *dy,
+                          struct packed_layout from, struct image_shape shape)
+{
+    const size_t height = shape.height / 2, width = shape.width / 2;
+    clear(dx, to, (struct image_shape){shape.channels, height, width});
+    for (size_t c = 0; c < shape.channels; c++) {
+        for (size_t v = 0; v < shape.height; v++) {
+            const float *d = dy + c * from.plane + v * from.pitch;
+            float *row =
+                dx + c * to.plane + (v / 2 < height ? v / 2 : height - 1) * to.pitch;
+            for (size_t u = 0; u < width; u++) {
+                row[u] += d[2 * u] + d[2 * u + 1];
+            }
+            if (shape.width % 2 == 1) {
+                row[width - 1] += d[shape.width - 1];
+            }
+        }
+    }
+}

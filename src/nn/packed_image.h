@@ -35,4 +35,15 @@ void packed_pool(float *y, struct packed_layout to, const float *x,
 void packed_upsample(float *y, struct packed_layout to, const float *x,
                      struct packed_layout from, struct image_shape shape);
 
+/* The ways back: dx of dy. */
+
+/* dx (shape) = 0 but at the first maximum of each 2 x 2 of x. */
+void packed_pool_back(float *dx, struct packed_layout to, const float *dy,
+                      struct packed_layout dy_layout, const float *x,
+                      struct packed_layout x_layout, struct image_shape shape);
+
+/* dx = the sums of what each pixel was copied to; dy (shape). */
+void packed_upsample_back(float *dx, struct packed_layout to, const float *dy,
+                          struct packed_layout from, struct image_shape shape);
+
 #endif

@@ -33,8 +33,12 @@ static void add_layer(struct fixture *f, enum layer_kind kind, size_t inputs,
 {
     struct network *n = &f->network;
     struct layer *layer = &f->layers[n->layer_count++];
-    *layer = (struct layer){
-        .kind = kind, .inputs = inputs, .outputs = outputs, .bias = SIZE_MAX};
+    *layer = (struct layer){.kind = kind,
+                            .inputs = inputs,
+                            .outputs = outputs,
+                            .in = {inputs, 1, 1},
+                            .out = {outputs, 1, 1},
+                            .bias = SIZE_MAX};
     if (kind == LAYER_DENSE) {
         layer->weight = take(&n->param_count, inputs * outputs);
     } else if (kind == LAYER_BATCH_NORM) {
