@@ -9,7 +9,7 @@ import subprocess
 import grid
 import summary
 
-HEAD = """set terminal svg size 860,560 font "sans,13" background "white"
+HEAD = """set terminal svg size 1000,560 font "sans,13" background "white"
 set output "{name}.svg"
 set title "{title}" noenhanced
 set xlabel "{x}" noenhanced
