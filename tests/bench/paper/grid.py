@@ -13,7 +13,7 @@ import splits
 
 Run = collections.namedtuple("Run", journal.KEY)
 # One place in a table: the runs that fill it differ in class, known class and seed alone.
-# `parameter`: the value on the plot's x axis; `set`: of the plot
+# `parameter`: the value on the plot's x axis; `set`: of the plot; `recipe`: as it is shown
 Point = collections.namedtuple("Point", "table set parameter method recipe")
 
 RATIOS = (0.0, 0.01, 0.05, 0.1, 0.2)
@@ -89,6 +89,11 @@ def recipes_of(method, options):
     return [""] if method in shallow.RAW else options.recipes
 
 
+def label_of(run):
+    """The recipe, and that it was cut short."""
+    return run.recipe + (f", {run.epochs} epochs" if run.epochs != "" else "")
+
+
 def values_of(table, options):
     return [value for value in TABLES[table].values
             if options.values is None or value in options.values]
@@ -105,11 +110,11 @@ def table_runs(table, seed, options):
                     for recipe in recipes_of(method, options):
                         settings = {**chosen, "set": name, "normal": normal, "known": known,
                                     "k_l": k_l, "method": method, "recipe": recipe,
-                                    "epochs": options.epochs, "rows": options.rows,
+                                    "epochs": options.epochs_of(name), "rows": options.rows,
                                     "seed": seed}
                         run = canonical(Run(**settings))
                         if run:
-                            yield Point(table, name, value, method, recipe), run
+                            yield Point(table, name, value, method, label_of(run)), run
 
 
 def plan(options):

@@ -70,7 +70,8 @@ def of_entropies(table, rows):
             if spread[2 * i] == spread[2 * i]:
                 plots[name, recipe][part][f"{gamma_l:g}"] = spread[2 * i:2 * i + 2]
     ticks = list(dict.fromkeys(f"{row[2]:g}" for row in rows))
-    return [Plot(f"entropy-{name}-{recipe}", f"{name}, Deep SAD ({recipe}): latent entropy",
+    return [Plot(f"entropy-{name}-{recipe.replace(', ', '-').replace(' ', '-')}",
+                 f"{name}, Deep SAD ({recipe}): latent entropy",
                  "gamma_l", "nats", ticks, curves)
             for (name, recipe), curves in plots.items() if table != "classic"]
 
