@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kernel keeps a tile of the product in registers: a few rows by one or two vectors
- * of columns. Edges are covered by a tile moved back inside, which computes some elements
- * twice and so needs no masks and no padding; matrices narrower than a vector take
- * narrower tiles.
+ * The kernel for small matrices keeps a tile of the product in registers: a few rows by a
+ * vector of columns. Edges are covered by a tile moved back inside, which computes some
+ * elements twice and so needs no masks and no padding; matrices narrower than a vector
+ * take narrower tiles.
  */
 #include "nn/matrix.h"
 
@@ -12,19 +12,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/simd.h"
+#include "nn/blocked.h"
 
-/* Multiplications from which on OpenBLAS is as fast or faster: measured with AVX-512 and
- * AVX2. A product with b^T, which our kernel transposes first, gets there earlier. */
-#define BLAS_WORK ((size_t)1 << 22)
-#define BLAS_WORK_TRANSPOSED ((size_t)1 << 21)
+/* Multiplications from which on the blocked kernel pays for its copies, measured with
+ * AVX-512 and AVX2; and those from which on OpenBLAS is faster, if it knows the CPU. */
+#define BLOCKED_WORK ((size_t)1 << 19)
+#define BLAS_WORK ((size_t)1 << 26)
+enum { BLOCKED_DEPTH = 64, BLOCKED_COLUMNS = 32 }; /* likewise */
 
 /* ---- BLAS ---- */
 
 static pthread_once_t blas_once = PTHREAD_ONCE_INIT;
 static int blas_status;
 static char blas_description[160];
+static bool blas_wide;
 
 /* Floats in the widest register of the clones that are running (see base/simd.h). Wider
  * vectors would be correct too, but compilers take them apart badly. */
@@ -40,6 +44,20 @@ static size_t lanes(void)
 #endif
 }
 
+bool matrix_blas_is_wide(const char *core, enum simd_level level)
+{
+    static const char *const avx512[] = {"SkylakeX", "Cooperlake", "SapphireRapids"};
+    static const char *const avx2[] = {"Haswell", "Zen"};
+    enum simd_level has = SIMD_BASELINE;
+    for (size_t i = 0; i < sizeof avx512 / sizeof *avx512; i++) {
+        has = strcasecmp(core, avx512[i]) == 0 ? SIMD_AVX512 : has;
+    }
+    for (size_t i = 0; i < sizeof avx2 / sizeof *avx2; i++) {
+        has = strcasecmp(core, avx2[i]) == 0 ? SIMD_AVX2 : has;
+    }
+    return has >= level;
+}
+
 static void init_blas(void)
 {
     static const char *const variants[] = {"serial", "pthread", "openmp"};
@@ -50,6 +68,7 @@ static void init_blas(void)
     length += version[length] == ' ' ? 1 + strcspn(version + length + 1, " ") : 0;
     snprintf(blas_description, sizeof blas_description, "%.*s %s, core %s, %zu lanes",
              (int)length, version, variant, openblas_get_corename(), lanes());
+    blas_wide = matrix_blas_is_wide(openblas_get_corename(), simd_level());
     const char *threads = getenv("OMP_NUM_THREADS");
     if (parallel == OPENBLAS_OPENMP && (threads == NULL || strcmp(threads, "1") != 0)) {
         blas_status = DEEPSAD_UNSUPPORTED;
@@ -105,12 +124,6 @@ typedef float v16 __attribute__((vector_size(64), aligned(4), may_alias));
 typedef float v8 __attribute__((vector_size(32), aligned(4), may_alias));
 typedef float v4 __attribute__((vector_size(16), aligned(4), may_alias));
 typedef float v1 __attribute__((may_alias));
-
-/* a(i, p) = a[i * row + p * step]: the same kernel reads a and its transpose. */
-struct strided {
-    const float *at;
-    size_t row, step;
-};
 
 #define INLINE static inline __attribute__((always_inline))
 enum { TILE_ROWS = 8 };
@@ -196,9 +209,18 @@ static void multiply_small(float *c, struct strided a, const float *b, size_t m,
     }
 }
 
-static bool blas_pays(size_t m, size_t k, size_t n, size_t work)
+/* ---- Which kernel ---- */
+
+static bool blocked_pays(size_t m, size_t k, size_t n)
 {
-    return m >= TILE_ROWS && n >= TILE_ROWS && k >= TILE_ROWS && m * k * n >= work;
+    return m >= BLOCKED_ROWS && k >= BLOCKED_DEPTH && n >= BLOCKED_COLUMNS &&
+           m * k * n >= BLOCKED_WORK;
+}
+
+static bool blas_pays(size_t m, size_t k, size_t n)
+{
+    return m * k * n >= BLAS_WORK && blocked_pays(m, k, n) &&
+           pthread_once(&blas_once, init_blas) == 0 && blas_wide;
 }
 
 static void blas(enum CBLAS_TRANSPOSE a_form, enum CBLAS_TRANSPOSE b_form, float *c,
@@ -213,32 +235,41 @@ static void blas(enum CBLAS_TRANSPOSE a_form, enum CBLAS_TRANSPOSE b_form, float
 void matrix_multiply(float *c, const float *a, const float *b, size_t m, size_t k,
                      size_t n)
 {
-    if (blas_pays(m, k, n, BLAS_WORK)) {
+    struct strided rows = {a, k, 1};
+    if (blas_pays(m, k, n)) {
         blas(CblasNoTrans, CblasNoTrans, c, a, b, (size_t[]){m, k, n}, (size_t[]){k, n});
-        return;
+    } else if (blocked_pays(m, k, n)) {
+        blocked_multiply(c, rows, (struct strided){b, n, 1}, m, k, n);
+    } else {
+        multiply_small(c, rows, b, m, k, n, lanes());
     }
-    multiply_small(c, (struct strided){a, k, 1}, b, m, k, n, lanes());
 }
 
 void matrix_multiply_at(float *c, const float *a, const float *b, size_t m, size_t k,
                         size_t n)
 {
-    if (blas_pays(m, k, n, BLAS_WORK)) {
+    struct strided rows = {a, 1, k};
+    if (blas_pays(k, m, n)) {
         blas(CblasTrans, CblasNoTrans, c, a, b, (size_t[]){k, m, n}, (size_t[]){k, n});
-        return;
+    } else if (blocked_pays(k, m, n)) {
+        blocked_multiply(c, rows, (struct strided){b, n, 1}, k, m, n);
+    } else {
+        multiply_small(c, rows, b, k, m, n, lanes());
     }
-    multiply_small(c, (struct strided){a, 1, k}, b, k, m, n, lanes());
 }
 
 void matrix_multiply_bt(float *c, const float *a, const float *b, size_t m, size_t n,
                         size_t k, float *scratch)
 {
-    if (blas_pays(m, k, n, BLAS_WORK_TRANSPOSED)) {
+    struct strided rows = {a, n, 1};
+    if (blas_pays(m, n, k)) {
         blas(CblasNoTrans, CblasTrans, c, a, b, (size_t[]){m, n, k}, (size_t[]){n, n});
-        return;
+    } else if (blocked_pays(m, n, k)) {
+        blocked_multiply(c, rows, (struct strided){b, 1, n}, m, n, k);
+    } else {
+        matrix_transpose(scratch, b, k, n);
+        multiply_small(c, rows, scratch, m, n, k, lanes());
     }
-    matrix_transpose(scratch, b, k, n);
-    multiply_small(c, (struct strided){a, n, 1}, scratch, m, n, k, lanes());
 }
 
 /* ---- Elementwise ---- */

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Dense float matrices, row-major, and the one door to BLAS. Products of small matrices,
- * which training of small networks is made of, run in a register-tiled kernel of our own;
- * large ones in OpenBLAS. Either way an element of a product is summed in an order that
- * does not depend on which other rows are in the matrix, as long as the kernel is the
- * same. One thread; any number of callers at once.
+ * Dense float matrices, row-major, and the one door to BLAS. Products of small matrices
+ * run in a register-tiled kernel, larger ones, which training is made of, in one that
+ * works by blocks (nn/blocked.h); only the largest, of 2^26 multiplications and more, in
+ * OpenBLAS, and only where its kernels are as wide as this machine's vectors: of CPUs
+ * that came after it OpenBLAS knows nothing and takes its narrowest. In each an element
+ * of a product is summed in an order that does not depend on which other rows are in the
+ * matrix, as long as the kernel is the same. One thread; any number of callers at once.
  */
 #ifndef NN_MATRIX_H
 #define NN_MATRIX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
+#include "base/simd.h"
 
 /* Pins OpenBLAS to one thread, so that results are bit-identical and concurrent callers
  * do not slow each other. DEEPSAD_UNSUPPORTED for the OpenMP variant unless
@@ -22,6 +26,10 @@ int matrix_blas_init(struct deepsad_error *error);
 /* "OpenBLAS 0.3.21 pthread, core SkylakeX, 16 lanes": results are bit-identical
  * between machines only where this is equal. Static text. */
 const char *matrix_blas_description(void);
+
+/* Whether OpenBLAS's kernels for a core of this name use the widest vectors of `level`:
+ * the rule by which it is used. Names that are not known are taken for the narrowest. */
+bool matrix_blas_is_wide(const char *core, enum simd_level level);
 
 /* *out = (rows, columns) zeros, aligned to SIMD_ALIGN; free() it. At least one element
  * long, so that it is never NULL on success. */

@@ -531,16 +531,18 @@ static void check_outputs(const struct golden_network *golden)
 
 /* Rounding that grows from step to step, and single values that it takes over a kink,
  * leave their trace in the weights. */
-#define LOSS_TOLERANCE 2e-4
-#define MOVED_TOLERANCE 2e-2
+#define LOSS_TOLERANCE 2e-5
+#define MOVED_TOLERANCE 2e-3
 
 static void check_training(const struct golden_network *golden)
 {
     struct run run;
     init_run(&run, golden, 2);
     struct network *network = run.network;
+    float rate =
+        golden->autoencoder ? GOLDEN_IMAGE_AUTOENCODER_RATE : GOLDEN_IMAGE_DEEPSAD_RATE;
     for (uint32_t i = 0; i < GOLDEN_IMAGE_STEPS; i++) {
-        double loss = step(&run, 1000 + 10 * i, (double)GOLDEN_IMAGE_RATE);
+        double loss = step(&run, 1000 + 10 * i, (double)rate);
         if (getenv("GOLDEN_SHOW") != NULL) {
             printf("loss %u: %.9g, off by %.2g\n", i, loss, loss / golden->losses[i] - 1);
         }

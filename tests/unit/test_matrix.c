@@ -90,11 +90,34 @@ static void products_of_training_shapes_are_the_naive_ones(void **state)
     check_products(31, 274, 130);
 }
 
-static void products_that_go_to_blas_are_the_naive_ones(void **state)
+static void products_by_blocks_are_the_naive_ones(void **state)
 {
     (void)state;
     check_products(128, 300, 256);
     check_products(257, 191, 203);
+    check_products(129, 600, 33);
+}
+
+static void products_that_may_go_to_blas_are_the_naive_ones(void **state)
+{
+    (void)state;
+    check_products(410, 405, 409);
+}
+
+static void blas_is_used_where_its_core_is_as_wide_as_the_machine(void **state)
+{
+    (void)state;
+    assert_true(matrix_blas_is_wide("SkylakeX", SIMD_AVX512));
+    assert_true(matrix_blas_is_wide("SapphireRapids", SIMD_AVX512));
+    assert_true(matrix_blas_is_wide("SkylakeX", SIMD_AVX2));
+    assert_true(matrix_blas_is_wide("Haswell", SIMD_AVX2));
+    assert_true(matrix_blas_is_wide("Zen", SIMD_AVX2));
+    assert_true(matrix_blas_is_wide("neoversen1", SIMD_BASELINE));
+    assert_false(matrix_blas_is_wide("Zen", SIMD_AVX512));
+    assert_false(matrix_blas_is_wide("Haswell", SIMD_AVX512));
+    assert_false(matrix_blas_is_wide("Sandybridge", SIMD_AVX2));
+    assert_false(matrix_blas_is_wide("Prescott", SIMD_AVX512));
+    assert_false(matrix_blas_is_wide("a core to come", SIMD_AVX2));
 }
 
 static void a_product_over_nothing_is_zero(void **state)
@@ -247,7 +270,9 @@ int main(void)
         cmocka_unit_test(blas_is_pinned_once_and_described),
         cmocka_unit_test(products_of_every_small_shape_are_the_naive_ones),
         cmocka_unit_test(products_of_training_shapes_are_the_naive_ones),
-        cmocka_unit_test(products_that_go_to_blas_are_the_naive_ones),
+        cmocka_unit_test(products_by_blocks_are_the_naive_ones),
+        cmocka_unit_test(products_that_may_go_to_blas_are_the_naive_ones),
+        cmocka_unit_test(blas_is_used_where_its_core_is_as_wide_as_the_machine),
         cmocka_unit_test(a_product_over_nothing_is_zero),
         cmocka_unit_test(a_row_of_a_small_product_does_not_depend_on_the_other_rows),
         cmocka_unit_test(elementwise_kernels_do_what_they_say),
