@@ -185,10 +185,11 @@ def announce(options, wanted, runs, durations):
     print(FAIRNESS)
     for table in options.tables:
         print(f"{table:10} {extent(options, table)}")
+    known = f"about {progress.clock(seconds)} by finished runs of their kinds"
+    parts = [known] if unknown < len(runs) else []
+    parts += [f"{unknown} runs of kinds not yet timed"] if unknown else []
     print(f"{len(wanted)} runs, {len(wanted) - len(runs)} of them finished before; {len(runs)} "
-          f"to go on {options.jobs} cores: by finished runs of their kinds about "
-          f"{progress.clock(seconds)}"
-          + (f", and {unknown} runs of kinds not yet timed" if unknown else ""), flush=True)
+          f"to go on {options.jobs} cores{': ' if parts else ''}{', and '.join(parts)}", flush=True)
 
 
 def run_all(options, runs, tables, results, sources, durations):
