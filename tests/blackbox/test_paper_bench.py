@@ -125,7 +125,7 @@ def test_a_grid_runs_once_and_is_summed_up(tmp_path, deepsad):
         points = {(row["method"], row["value"]): row for row in csv.DictReader(file)}
     assert set(points) == {(m, v) for m in ("deepsad", "deepsvdd") for v in ("0", "0.01", "0.1")}
     assert float(points["deepsad", "0.1"]["auc_mean"]) > 0.9
-    assert os.path.exists(tmp_path / "out" / "plots" / "classic-gamma_l-0.01.gp")
+    assert os.path.exists(tmp_path / "out" / "plots" / "classic-gamma_l=0.01.gp")
     second = run_bench(tmp_path, deepsad)
     assert "7 runs, 7 of them finished before" in second.stdout
     assert (tmp_path / "out" / "runs.csv").read_bytes() == runs
