@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "model/safetensors.h"
+#include "model/safetensors_writer.h"
 #include "model/training.h"
 #include "nn/folded.h"
 

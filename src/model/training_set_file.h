@@ -4,6 +4,7 @@
 #define MODEL_TRAINING_SET_FILE_H
 
 #include "model/safetensors.h"
+#include "model/safetensors_writer.h"
 #include "model/training_set.h"
 
 /* Of a model file; DEEPSAD_NOT_FOUND where the model keeps none. */

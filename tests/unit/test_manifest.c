@@ -10,6 +10,7 @@
 #include "model/manifest.h"
 #include "model/model_file.h"
 #include "model/safetensors.h"
+#include "model/safetensors_writer.h"
 
 static struct deepsad_model *model_of(const char *recipe_name)
 {

@@ -4,6 +4,7 @@
 #include "../testing.h"
 
 #include "model/safetensors.h"
+#include "model/safetensors_writer.h"
 
 /* A file with this header and `data_size` zero bytes of data. */
 static struct buffer file_of(const char *header, size_t data_size)
