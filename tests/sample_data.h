@@ -39,6 +39,26 @@ static inline struct deepsad_dataset sample_data(size_t unlabeled, size_t normal
     return data;
 }
 
+/* Images of `side` x `side` pixels in [0, 1] in the same order: a bright upper half in
+ * noise; anomalous: a bright left half. */
+static inline struct deepsad_dataset sample_images(size_t unlabeled, size_t normals,
+                                                   size_t anomalies, size_t side)
+{
+    struct deepsad_dataset data = sample_data(unlabeled, normals, anomalies, side * side);
+    struct rng rng;
+    rng_init(&rng, 43, 0);
+    data.channels = 1;
+    data.height = data.width = side;
+    for (size_t i = 0; i < data.rows; i++) {
+        for (size_t j = 0; j < side * side; j++) {
+            size_t along = data.labels[i] < 0 ? j % side : j / side;
+            data.x[i * side * side + j] =
+                0.5F * rng_float(&rng) + (along < side / 2 ? 0.5F : 0);
+        }
+    }
+    return data;
+}
+
 static inline struct deepsad_recipe *sample_recipe(const char *name)
 {
     struct deepsad_error error = {0};

@@ -50,6 +50,23 @@ static bool selects(enum selection_kind kind, const struct training *training,
            (training->labels[row] != 0 || training->folds.basis == FOLD_IN_SAMPLE);
 }
 
+/* An autoencoder has no use for anomalies. */
+static enum selection_kind training_rows_of(const struct component_ops *ops)
+{
+    return ensemble_output(ops) == ENSEMBLE_RECONSTRUCTION ? SELECT_TRAINING_NORMALS
+                                                           : SELECT_TRAINING;
+}
+
+static size_t count_rows(enum selection_kind kind, const struct training *training,
+                         size_t member)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < training->rows; i++) {
+        count += selects(kind, training, member, i);
+    }
+    return count;
+}
+
 static int select_rows(struct selection *out, enum selection_kind kind,
                        const struct training *training, size_t member,
                        struct deepsad_error *error)
@@ -359,11 +376,9 @@ int ensemble_fit(struct component *component, const struct training *training, s
 {
     struct ensemble *ensemble = (struct ensemble *)component;
     struct ensemble_member *member = &ensemble->members[k];
-    bool normals = member->output == ENSEMBLE_RECONSTRUCTION;
     struct selection selection = {0};
     int status =
-        select_rows(&selection, normals ? SELECT_TRAINING_NORMALS : SELECT_TRAINING,
-                    training, k, error);
+        select_rows(&selection, training_rows_of(component->ops), training, k, error);
     if (status != DEEPSAD_OK) {
         return status;
     }
@@ -412,24 +427,33 @@ int ensemble_finish(struct component *component, const struct training *training
     return DEEPSAD_OK;
 }
 
+/* Of one member. */
+static double member_work(const struct ensemble *ensemble,
+                          const struct training *training, size_t k)
+{
+    const struct plan *plan = training->plan;
+    const struct component_ops *ops = ensemble->component.ops;
+    size_t rows = count_rows(training_rows_of(ops), training, k);
+    if (ops == &ensemble_autoencoder) {
+        return training_work(ensemble, true, &plan->autoencoder_options, rows);
+    }
+    if (ops == &ensemble_reconstruction) {
+        return training_work(ensemble, true, &plan->pretrain_options, rows);
+    }
+    double work = training_work(ensemble, false, &plan->train_options, rows);
+    return plan->pretrain
+               ? work + training_work(ensemble, true, &plan->pretrain_options, rows)
+               : work;
+}
+
 double ensemble_work(const struct component *component, const struct training *training)
 {
     const struct ensemble *ensemble = (const struct ensemble *)component;
-    const struct plan *plan = training->plan;
-    size_t members = ensemble->form.member_count;
-    size_t rows = members > 1 ? training->rows * (members - 1) / members : training->rows;
     double work = 0;
-    if (component->ops == &ensemble_autoencoder) {
-        work = training_work(ensemble, true, &plan->autoencoder_options, rows);
-    } else if (component->ops == &ensemble_reconstruction) {
-        work = training_work(ensemble, true, &plan->pretrain_options, rows);
-    } else {
-        work = training_work(ensemble, false, &plan->train_options, rows);
-        work += plan->pretrain
-                    ? training_work(ensemble, true, &plan->pretrain_options, rows)
-                    : 0;
+    for (size_t k = 0; k < ensemble->form.member_count; k++) {
+        work += member_work(ensemble, training, k);
     }
-    return work * (double)members;
+    return work;
 }
 
 int ensemble_prepare(struct component *component, const struct training *training,

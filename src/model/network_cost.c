@@ -35,6 +35,12 @@ static int add_steps(struct network_cost *cost, struct image_shape *image,
                 i + 1, out.channels, out.height, out.width, NETWORK_COST_VALUES_MAX);
         }
         add_step(cost, &steps[i], *image, out);
+        if (cost->weights > NETWORK_COST_WEIGHTS_MAX) {
+            return error_set(error, DEEPSAD_INVALID,
+                             "network: step %zu brings the weights to %.3g: the limit is "
+                             "%d; make the steps before it, or this one, narrower",
+                             i + 1, cost->weights, NETWORK_COST_WEIGHTS_MAX);
+        }
         *image = out;
     }
     return DEEPSAD_OK;

@@ -11,9 +11,9 @@
 #include "base/error.h"
 #include "nn/architecture.h"
 
-/* Values that a row may have between two steps, at most: more is a mistake, or an attack.
- */
-enum { NETWORK_COST_VALUES_MAX = 1 << 24 };
+/* Values that a row may have between two steps, and weights in all, at most: more is a
+ * mistake, or an attack. */
+enum { NETWORK_COST_VALUES_MAX = 1 << 24, NETWORK_COST_WEIGHTS_MAX = 1 << 28 };
 
 struct network_cost {
     double weights;  /* without biases */
@@ -21,7 +21,8 @@ struct network_cost {
 };
 
 /* Of the encoder, and with `decoder` of the autoencoder: an architecture that
- * architecture_check() took. DEEPSAD_INVALID where a step has too many values. */
+ * architecture_check() took. DEEPSAD_INVALID where a step has too many values, or the
+ * network too many weights. */
 int network_cost_architecture(struct network_cost *out,
                               const struct architecture *architecture,
                               struct image_shape input, bool decoder,

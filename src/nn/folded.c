@@ -87,8 +87,25 @@ static struct run start(const struct folded *folded, float *scratch)
                       .buffers = {scratch, scratch + buffer},
                       .center = center,
                       .images = {.frames = frames, .outputs = frames + folded->frames}};
-    memset(frames, 0, folded->frames * sizeof *frames);
+    if (folded->frames > 0) {
+        memset(frames, 0, folded->frames * sizeof *frames);
+    }
     return run;
+}
+
+/* Rows through the chain that begins with step *at, which becomes the one after it.
+ * Returns how far apart the rows of y are. */
+static size_t run_chain(const struct run *run, size_t *at, float *y, const float *x,
+                        size_t stride, size_t rows)
+{
+    const struct folded *folded = run->folded;
+    size_t end = folded_chain_end(folded, *at);
+    size_t padded = folded_step_padded(&folded->steps[end - 1]);
+    for (size_t r = 0; r < rows; r++) {
+        folded_chain_run(folded, *at, end, y + r * padded, x + r * stride, &run->images);
+    }
+    *at = end;
+    return padded;
 }
 
 /* The last step's outputs (rows, last_padded()) of a tile. */
@@ -97,21 +114,15 @@ static const float *run_steps(const struct run *run, const float *x, size_t rows
     const struct folded *folded = run->folded;
     size_t stride = folded->inputs;
     size_t turn = 0;
-    for (size_t i = 0, next; i < folded->step_count; i = next) {
+    for (size_t i = 0; i < folded->step_count;) {
         const struct folded_step *step = &folded->steps[i];
         float *y = run->buffers[turn++ % 2];
         if (step->kind == FOLDED_DENSE) {
-            next = i + 1;
             packed_forward(&step->dense, y, x, stride, rows);
             stride = step->dense.padded;
+            i++;
         } else {
-            next = folded_chain_end(folded, i);
-            size_t padded = folded_step_padded(&folded->steps[next - 1]);
-            for (size_t r = 0; r < rows; r++) {
-                folded_chain_run(folded, i, next, y + r * padded, x + r * stride,
-                                 &run->images);
-            }
-            stride = padded;
+            stride = run_chain(run, &i, y, x, stride, rows);
         }
         x = y;
     }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A network made ready for scoring: BatchNorm's running statistics folded into the
- * weights before it, immutable. All sizes run in the packed kernel (nn/packed.h, which
- * has the measurements): convolutions too, a row of pixels being the rows of a product. A
- * row's result is the same bits alone and in any batch; machines with other instruction
- * sets may differ by 1e-6.
+ * weights before it, immutable. Dense layers of all sizes run in the packed kernel
+ * (nn/packed.h, which has the measurements), convolutions, transposed ones too, in that
+ * of nn/packed_conv.h, one image at a time. A row's result is the same bits alone and in
+ * any batch; machines with other instruction sets may differ by 1e-6. Rows of images are
+ * (channels, height, width).
  */
 #ifndef NN_FOLDED_H
 #define NN_FOLDED_H
@@ -16,8 +17,10 @@
 
 struct folded;
 
-/* Eval-mode equivalent of the network, which may be freed then. DEEPSAD_UNSUPPORTED where
- * a layer can neither be folded into a dense one nor is one. */
+/* Eval-mode equivalent of the network, which may be freed then. Dense layers and
+ * convolutions may each be followed by a batch norm, then by a leaky ReLU or a sigmoid
+ * (which may also come after a pool or upsampling); DEEPSAD_UNSUPPORTED where another
+ * layer or order is met, DEEPSAD_INVALID where shapes do not follow from each other. */
 int folded_from_network(struct folded **out, const struct network *network,
                         struct deepsad_error *error);
 void folded_free(struct folded *folded);

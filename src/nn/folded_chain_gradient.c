@@ -5,6 +5,8 @@
 
 #include "base/simd.h"
 
+#define INLINE static inline __attribute__((always_inline))
+
 static const float leaky_slope = 0.01F;
 
 /* Views into scratch. */
@@ -26,25 +28,41 @@ size_t folded_chain_back_scratch(const struct folded *folded)
     return folded->back_frame + 2 * folded->back_image;
 }
 
-SIMD_CLONES
-static void times_slope(float *restrict d, const float *restrict dy,
+INLINE void times_slope(float *restrict d, const float *restrict dy,
                         const float *restrict y, size_t count,
                         enum packed_activation activation)
 {
-    switch (activation) {
-    case PACKED_LINEAR:
-        memcpy(d, dy, count * sizeof *d);
-        break;
-    case PACKED_LEAKY_RELU:
-        for (size_t u = 0; u < count; u++) {
-            d[u] = y[u] > 0 ? dy[u] : leaky_slope * dy[u];
+#pragma omp simd
+    for (size_t u = 0; u < count; u++) {
+        float leaky = y[u] > 0 ? dy[u] : leaky_slope * dy[u];
+        float sigmoid = dy[u] * y[u] * (1 - y[u]);
+        d[u] = activation == PACKED_LINEAR    ? dy[u]
+               : activation == PACKED_SIGMOID ? sigmoid
+                                              : leaky;
+    }
+}
+
+/* In chunks of constant size, the last one ending where the row ends. */
+SIMD_CLONES
+static void times_slopes(float *d, struct packed_layout to, const float *dy,
+                         struct packed_layout dy_layout, const struct folded_step *step,
+                         const float *y)
+{
+    enum { CHUNK = 8 };
+    const struct packed_layout layout = packed_conv_output(&step->conv);
+    const size_t width = step->out.width;
+    for (size_t i = 0; i < step->out.channels * step->out.height; i++) {
+        size_t c = i / step->out.height, v = i % step->out.height;
+        float *row = d + c * to.plane + v * to.pitch;
+        const float *dy_row = dy + c * dy_layout.plane + v * dy_layout.pitch;
+        const float *y_row = y + c * layout.plane + v * layout.pitch;
+        if (width < CHUNK) {
+            times_slope(row, dy_row, y_row, width, step->conv.activation);
         }
-        break;
-    case PACKED_SIGMOID:
-        for (size_t u = 0; u < count; u++) {
-            d[u] = dy[u] * y[u] * (1 - y[u]);
+        for (size_t done = 0; width >= CHUNK && done < width; done += CHUNK) {
+            size_t u = done + CHUNK <= width ? done : width - CHUNK;
+            times_slope(row + u, dy_row + u, y_row + u, CHUNK, step->conv.activation);
         }
-        break;
     }
 }
 
@@ -53,19 +71,9 @@ static void through_activation(const struct way *way, const struct folded_step *
                                struct view dy)
 {
     const struct packed_conv *back = &step->back;
-    const struct packed_layout frame = packed_conv_frame(back);
-    const struct packed_layout layout = packed_conv_output(&step->conv);
-    const float *y = way->kept + step->kept;
     memset(way->frame, 0, packed_conv_frame_size(back) * sizeof *way->frame);
-    for (size_t c = 0; c < step->out.channels; c++) {
-        for (size_t v = 0; v < step->out.height; v++) {
-            times_slope(way->frame + packed_conv_origin(back) + c * frame.plane +
-                            v * frame.pitch,
-                        dy.pixels + c * dy.layout.plane + v * dy.layout.pitch,
-                        y + c * layout.plane + v * layout.pitch, step->out.width,
-                        step->conv.activation);
-        }
-    }
+    times_slopes(way->frame + packed_conv_origin(back), packed_conv_frame(back),
+                 dy.pixels, dy.layout, step, way->kept + step->kept);
 }
 
 /* What step `index`, no convolution, took. */

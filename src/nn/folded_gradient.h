@@ -2,7 +2,8 @@
 /*
  * Gradients of a folded network's scores by the rows themselves, for explanations. So
  * many rows at a time, as the rows are the lanes of the backward pass: it reads the
- * weights as they lie there for scoring, each once for all rows.
+ * weights as they lie there for scoring, each once for all rows. Images go back row by
+ * row; of a pool the gradient goes to the first maximum.
  */
 #ifndef NN_FOLDED_GRADIENT_H
 #define NN_FOLDED_GRADIENT_H

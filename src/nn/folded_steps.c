@@ -11,12 +11,6 @@ struct packed_layout folded_step_layout(const struct folded_step *step)
                                      : packed_dense_layout(step->out);
 }
 
-size_t folded_step_padded(const struct folded_step *step)
-{
-    return step->kind == FOLDED_DENSE ? step->dense.padded
-                                      : simd_round_up(image_size(step->out));
-}
-
 bool folded_leaves_rows(const struct folded *folded, size_t index)
 {
     return folded->steps[index].kind == FOLDED_DENSE || index + 1 == folded->step_count ||

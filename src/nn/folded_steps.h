@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "base/simd.h"
 #include "nn/folded.h"
 #include "nn/packed.h"
 #include "nn/packed_conv.h"
@@ -43,7 +44,11 @@ struct packed_layout folded_step_layout(const struct folded_step *step);
 
 /* Floats from a row of a step's outputs to the next, where they leave as rows: whole
  * panels, what is more than outputs is 0. */
-size_t folded_step_padded(const struct folded_step *step);
+static inline size_t folded_step_padded(const struct folded_step *step)
+{
+    return step->kind == FOLDED_DENSE ? step->dense.padded
+                                      : simd_round_up(image_size(step->out));
+}
 
 /* Whether step `index` is a dense one or the last of its chain. */
 bool folded_leaves_rows(const struct folded *folded, size_t index);

@@ -2,7 +2,8 @@
 /*
  * Each pixel is a loop over its 16 lanes, which compilers make one vector operation, or
  * two or four. Sums go over a few dozen pixels in float, then into doubles, lane by lane;
- * so lanes that hold no sample are left out at the end, at no cost.
+ * so lanes that hold no sample are left out at the end, at no cost. A loop over lanes has
+ * one choice at most: of two with the same condition compilers make a jump.
  */
 #include "nn/lanes.h"
 
@@ -10,33 +11,41 @@
 
 #include "base/simd.h"
 
+enum { PAIR = 2 * LANES }; /* two pixels */
+
 #define PIXEL _Pragma("omp simd") for (size_t l = 0; l < LANES; l++)
 
 #define INLINE static inline __attribute__((always_inline))
 
 /* ---- Rows ---- */
 
-SIMD_CLONES
+enum { PIECE = 64 }; /* pixels: what is written of them stays in the first-level cache */
+
 void lanes_from_rows(float *restrict lanes, const float *restrict rows, size_t count,
                      size_t width)
 {
     if (count < LANES) {
         memset(lanes, 0, width * LANES * sizeof *lanes);
     }
-    for (size_t l = 0; l < count; l++) {
-        for (size_t i = 0; i < width; i++) {
-            lanes[i * LANES + l] = rows[l * width + i];
+    for (size_t first = 0; first < width; first += PIECE) {
+        size_t end = width - first < PIECE ? width : first + PIECE;
+        for (size_t l = 0; l < count; l++) {
+            for (size_t i = first; i < end; i++) {
+                lanes[i * LANES + l] = rows[l * width + i];
+            }
         }
     }
 }
 
-SIMD_CLONES
 void lanes_to_rows(float *restrict rows, const float *restrict lanes, size_t count,
                    size_t width)
 {
-    for (size_t l = 0; l < count; l++) {
-        for (size_t i = 0; i < width; i++) {
-            rows[l * width + i] = lanes[i * LANES + l];
+    for (size_t first = 0; first < width; first += PIECE) {
+        size_t end = width - first < PIECE ? width : first + PIECE;
+        for (size_t l = 0; l < count; l++) {
+            for (size_t i = first; i < end; i++) {
+                rows[l * width + i] = lanes[i * LANES + l];
+            }
         }
     }
 }
@@ -170,8 +179,8 @@ INLINE void forward_pool(float *restrict y, const float *restrict z,
                 float bottom = larger(below[l], below[LANES + l]);
                 y[l] = activate(larger(top, bottom), norm, tail->slope) * keep[l];
             }
-            above += 2 * LANES;
-            below += 2 * LANES;
+            above += PAIR;
+            below += PAIR;
             y += LANES;
         }
     }
@@ -192,7 +201,7 @@ INLINE void forward_upsample(float *restrict y, const float *restrict z,
                 to[LANES + l] = value;
             }
             z += LANES;
-            to += 2 * LANES;
+            to += PAIR;
         }
         if (tail->out.width % 2 != 0) {
             memcpy(to, to - LANES, LANES * sizeof *to);
@@ -238,13 +247,21 @@ struct row_sums {
 INLINE void gradient_pixel(struct row_sums *row, float *g, const float *y,
                            const float *dy, float slope, float unslope)
 {
+    float normalised[LANES];
+    float by[LANES];
     PIXEL
     {
-        float value = y[l];
-        float by = value > 0 ? dy[l] : slope * dy[l];
-        g[l] = by;
-        row->g[l] += by;
-        row->product[l] += by * (value > 0 ? value : unslope * value);
+        normalised[l] = y[l] > 0 ? y[l] : unslope * y[l];
+    }
+    PIXEL
+    {
+        by[l] = y[l] > 0 ? dy[l] : slope * dy[l];
+    }
+    PIXEL
+    {
+        g[l] = by[l];
+        row->g[l] += by[l];
+        row->product[l] += by[l] * normalised[l];
     }
 }
 
@@ -309,16 +326,16 @@ INLINE void gradient_upsample(struct sums *sums, float *g, const float *y,
 }
 
 SIMD_CLONES
-void lanes_tail_gradient(struct lanes_sums *out, float *g, const float *y,
+void lanes_tail_gradient(struct lanes_sums *sums, float *g, const float *y,
                          const float *dy, const struct lanes_tail *tail, size_t count)
 {
-    struct sums sums = {{0}, {0}};
+    struct sums total = {{0}, {0}};
     if (tail->resize == LANES_UPSAMPLE) {
-        gradient_upsample(&sums, g, y, dy, tail);
+        gradient_upsample(&total, g, y, dy, tail);
     } else {
-        gradient_same(&sums, g, y, dy, tail);
+        gradient_same(&total, g, y, dy, tail);
     }
-    *out = (struct lanes_sums){total_of(sums.g, count), total_of(sums.product, count)};
+    *sums = (struct lanes_sums){total_of(total.g, count), total_of(total.product, count)};
 }
 
 /* ---- Backward, second part ---- */
@@ -357,27 +374,41 @@ INLINE void backward_unseen(float *restrict dz, const float *restrict z, size_t 
     }
 }
 
+/* dz of one pixel, which takes what is left of the pool's gradient if it is the most. */
+INLINE void backward_pixel(float *restrict dz, const float *restrict z,
+                           const float *restrict most, float *restrict left,
+                           const struct factors *f)
+{
+    float taken[LANES];
+    PIXEL
+    {
+        taken[l] = z[l] == most[l] ? left[l] : 0;
+    }
+    PIXEL
+    {
+        left[l] -= taken[l];
+        dz[l] = through_norm(z[l], taken[l], f, f->keep[l]);
+    }
+}
+
 INLINE void backward_patch(float *restrict dz, const float *restrict z,
                            const float *restrict g, size_t row, const struct factors *f)
 {
+    float most[LANES];
+    float left[LANES];
     PIXEL
     {
-        float a = z[l];
-        float b = z[LANES + l];
-        float c = z[row + l];
-        float d = z[row + LANES + l];
-        float most = larger(larger(a, b), larger(c, d));
-        float to_a = a == most ? g[l] : 0;
-        float rest = a == most ? 0 : g[l];
-        float to_b = b == most ? rest : 0;
-        rest = b == most ? 0 : rest;
-        float to_c = c == most ? rest : 0;
-        float to_d = c == most ? 0 : rest;
-        dz[l] = through_norm(a, to_a, f, f->keep[l]);
-        dz[LANES + l] = through_norm(b, to_b, f, f->keep[l]);
-        dz[row + l] = through_norm(c, to_c, f, f->keep[l]);
-        dz[row + LANES + l] = through_norm(d, to_d, f, f->keep[l]);
+        float top = larger(z[l], z[LANES + l]);
+        most[l] = larger(top, larger(z[row + l], z[row + LANES + l]));
     }
+    PIXEL
+    {
+        left[l] = g[l];
+    }
+    backward_pixel(dz, z, most, left, f);
+    backward_pixel(dz + LANES, z + LANES, most, left, f);
+    backward_pixel(dz + row, z + row, most, left, f);
+    backward_pixel(dz + row + LANES, z + row + LANES, most, left, f);
 }
 
 INLINE void backward_pool(float *restrict dz, const float *restrict z,

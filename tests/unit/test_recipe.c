@@ -84,6 +84,46 @@ static void a_recipe_file_starts_from_its_base(void **state)
     deepsad_recipe_free(recipe);
 }
 
+/* The message about a recipe file of this text. */
+static struct deepsad_error fault_of(const char *text)
+{
+    struct deepsad_error error = {0};
+    struct deepsad_recipe *recipe = NULL;
+    char path[] = "/tmp/deepsad-recipe-XXXXXX";
+    close(mkstemp(path));
+    assert_int_equal(file_replace(path, text, strlen(text), &error), DEEPSAD_OK);
+    assert_int_equal(deepsad_recipe_new(&recipe, path, &error), DEEPSAD_INVALID);
+    unlink(path);
+    return error;
+}
+
+static void a_network_is_described_in_a_file_step_by_step(void **state)
+{
+    (void)state;
+    struct deepsad_error error = {0};
+    char path[] = "/tmp/deepsad-recipe-XXXXXX";
+    const char text[] = "network: [conv: 16, pool, conv3x3: 32, dense: 128, rep: 64]\n";
+    close(mkstemp(path));
+    assert_int_equal(file_replace(path, text, sizeof text - 1, &error), DEEPSAD_OK);
+    struct deepsad_recipe *recipe = recipe_of(path);
+    unlink(path);
+    assert_string_equal(recipe->network, "conv:16,pool,conv3x3:32,dense:128,rep:64");
+    deepsad_recipe_free(recipe);
+}
+
+static void a_network_that_is_none_is_refused_where_it_stands(void **state)
+{
+    (void)state;
+    assert_error_says(fault_of("members: 1\nnetwork: lenet\n"),
+                      ":2:10: network: \"lenet\"");
+    assert_error_says(fault_of("network: [conv: 16, pool]\n"),
+                      ":1:10: network: the last");
+    assert_error_says(fault_of("network: [conv: x, rep: 2]\n"),
+                      ":1:10: network: step 1, \"conv:x\"");
+    assert_error_says(fault_of("network: [conv: 1, rep: [2]]\n"), ":1:25: expected");
+    assert_error_says(fault_of("network:\n"), "network: has no value");
+}
+
 static void the_help_names_every_setting(void **state)
 {
     (void)state;
@@ -148,6 +188,85 @@ static void images_get_one_scale_and_an_autoencoder(void **state)
     assert_true(plan.networks && plan.autoencoder && !plan.neighbours);
 }
 
+/* Of the default recipe with a setting. */
+static struct plan plan_with(const char *key, const char *value, struct plan_facts facts)
+{
+    struct deepsad_error error = {0};
+    struct plan plan;
+    struct deepsad_recipe *recipe = recipe_of("default");
+    assert_int_equal(deepsad_recipe_set(recipe, key, value, &error), DEEPSAD_OK);
+    assert_int_equal(plan_make(&plan, recipe, &facts, &error), DEEPSAD_OK);
+    deepsad_recipe_free(recipe);
+    return plan;
+}
+
+static struct plan_facts facts_of(size_t channels, size_t height, size_t width)
+{
+    return (struct plan_facts){.features = channels * height * width,
+                               .image = {channels, height, width},
+                               .pixels = true,
+                               .labeled_anomalies = 3};
+}
+
+static void images_get_a_network_by_their_shape(void **state)
+{
+    (void)state;
+    assert_string_equal(plan_of("default", facts_of(1, 28, 28)).network.name,
+                        "fashion-mnist-lenet");
+    assert_string_equal(plan_of("reference", facts_of(3, 32, 32)).network.name,
+                        "cifar-10-lenet");
+    struct plan plan = plan_of("default", facts_of(2, 40, 4));
+    assert_int_equal(plan.network.encoder_count, 6);
+    assert_true(plan.convolutional);
+    plan = plan_of("default", facts_of(1, 3, 500));
+    assert_int_equal(plan.network.encoder_count, 2);
+    assert_true(!plan.convolutional && plan.input.channels == 1500);
+}
+
+static void auto_is_for_images_what_the_measurements_say(void **state)
+{
+    (void)state;
+    struct plan plan = plan_of("default", facts_of(1, 28, 28));
+    assert_true(plan.batch_norm && plan.members == 1 && plan.warm == 10);
+    assert_int_equal(plan.train_options.steps, 300);
+    assert_near(plan.train_options.learning_rate, 0.001, 1e-6);
+    plan = plan_of("default", (struct plan_facts){.features = 9, .labeled_anomalies = 1});
+    assert_true(!plan.batch_norm && plan.members == 4);
+    assert_int_equal(plan.train_options.steps, 100);
+    assert_near(plan.train_options.learning_rate, 0.003, 1e-6);
+    plan = plan_with("network", "dense", facts_of(1, 28, 28));
+    assert_true(!plan.batch_norm && plan.train_options.steps == 100);
+}
+
+static void the_reference_takes_pixels_as_they_are_and_scales_the_rest(void **state)
+{
+    (void)state;
+    struct plan_facts facts = facts_of(1, 28, 28);
+    struct plan plan = plan_of("reference", facts);
+    assert_true(plan.scaler == SCALER_NONE && plan.sigmoid && plan.pretrain);
+    facts.pixels = false;
+    plan = plan_of("reference", facts);
+    assert_true(plan.scaler == SCALER_MINMAX && plan.sigmoid);
+    plan = plan_with("scaler", "none", facts);
+    assert_true(plan.scaler == SCALER_NONE && !plan.sigmoid);
+    assert_false(plan_with("pretrain_epochs", "2", facts_of(1, 28, 28)).sigmoid);
+}
+
+static void other_methods_train_whatever_is_labelled(void **state)
+{
+    (void)state;
+    struct plan_facts facts = {.features = 9};
+    struct plan plan = plan_with("method", "autoencoder", facts);
+    assert_true(plan.networks && plan.method == RECIPE_AUTOENCODER);
+    assert_int_equal(plan.pretrain_options.steps, 400);
+    struct deepsad_error error = {0};
+    struct deepsad_recipe *recipe = recipe_of("reference");
+    assert_int_equal(deepsad_recipe_set(recipe, "method", "classifier", &error), 0);
+    assert_int_equal(plan_make(&plan, recipe, &facts, &error), DEEPSAD_INVALID);
+    assert_error_says(error, "needs labelled anomalies");
+    deepsad_recipe_free(recipe);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +280,12 @@ int main(void)
         cmocka_unit_test(steps_grow_once_a_hundred_anomalies_are_labelled),
         cmocka_unit_test(without_labelled_anomalies_the_default_is_unsupervised),
         cmocka_unit_test(images_get_one_scale_and_an_autoencoder),
+        cmocka_unit_test(a_network_is_described_in_a_file_step_by_step),
+        cmocka_unit_test(a_network_that_is_none_is_refused_where_it_stands),
+        cmocka_unit_test(images_get_a_network_by_their_shape),
+        cmocka_unit_test(auto_is_for_images_what_the_measurements_say),
+        cmocka_unit_test(the_reference_takes_pixels_as_they_are_and_scales_the_rest),
+        cmocka_unit_test(other_methods_train_whatever_is_labelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -67,6 +67,20 @@ static void global_kind_has_one_spread_about_the_means_of_the_features(void **st
     scaler_done(&scaler);
 }
 
+static void the_kind_none_leaves_values_as_they_are(void **state)
+{
+    (void)state;
+    const float x[] = {0, 0.25F, 1, -7, 0.1F, 3e8F};
+    struct scaler scaler = fit(SCALER_NONE, x, 3, 2);
+    float z[6];
+    scaler_apply(&scaler, z, x, 3);
+    assert_memory_equal(z, x, sizeof z);
+    const float missing[] = {NAN, 5};
+    scaler_apply(&scaler, z, missing, 1);
+    assert_true(z[0] == 0.1F && z[1] == 5);
+    scaler_done(&scaler);
+}
+
 static void global_kind_of_constant_features_only_centers(void **state)
 {
     (void)state;
@@ -275,6 +289,7 @@ int main(void)
         cmocka_unit_test(asinh_kind_standardises_with_one_over_n),
         cmocka_unit_test(minmax_kind_maps_training_rows_onto_zero_to_one),
         cmocka_unit_test(global_kind_has_one_spread_about_the_means_of_the_features),
+        cmocka_unit_test(the_kind_none_leaves_values_as_they_are),
         cmocka_unit_test(global_kind_of_constant_features_only_centers),
         cmocka_unit_test(missing_values_become_the_median_of_those_present),
         cmocka_unit_test(the_median_is_that_of_sorting),

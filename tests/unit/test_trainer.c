@@ -2,6 +2,7 @@
 #include "../testing.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "nn/matrix.h"
 #include "nn/tape.h"
@@ -507,6 +508,90 @@ static void the_center_uses_running_statistics_and_leaves_the_network(void **sta
     network_free(copy);
 }
 
+/* ---- Images ---- */
+
+enum { IMAGES = 150, SIDE = 28, PIXELS = SIDE * SIDE };
+
+static float *new_images(void)
+{
+    float *rows = NULL;
+    assert_int_equal(matrix_new(&rows, IMAGES, PIXELS, "", NULL), DEEPSAD_OK);
+    struct rng rng;
+    rng_init(&rng, 9, 0);
+    for (size_t i = 0; i < IMAGES * PIXELS; i++) {
+        rows[i] = rng_float(&rng);
+    }
+    return rows;
+}
+
+static struct network *new_lenet(bool autoencoder)
+{
+    struct architecture form;
+    assert_int_equal(architecture_parse(&form, "fashion-mnist-lenet", NULL), DEEPSAD_OK);
+    struct network_shape shape = {{1, SIDE, SIDE}, &form, false, true};
+    struct network *network = NULL;
+    struct rng rng;
+    rng_init(&rng, 5, 0);
+    int status = autoencoder ? network_new_autoencoder(&network, &shape, true, &rng, NULL)
+                             : network_new_encoder(&network, &shape, &rng, NULL);
+    assert_int_equal(status, DEEPSAD_OK);
+    return network;
+}
+
+static void images_are_fitted_to_the_same_bits_by_any_number_of_threads(void **state)
+{
+    (void)state;
+    float *rows = new_images();
+    struct trainer_data data = {.rows = rows, .features = PIXELS, .count = IMAGES};
+    struct network *networks[2];
+    double losses[2];
+    for (size_t i = 0; i < 2; i++) {
+        networks[i] = new_lenet(true);
+        struct trainer_options options = {
+            .steps = 3, .batch = 40, .learning_rate = 1e-3F, .threads = 1 + 2 * i};
+        struct log log = {0};
+        struct trainer_watch watch = {progress, cancelled, &log};
+        struct rng rng;
+        rng_init(&rng, 1, 0);
+        assert_int_equal(
+            trainer_fit_autoencoder(networks[i], &data, &options, &rng, &watch, NULL), 0);
+        losses[i] = log.last;
+    }
+    assert_true(losses[0] == losses[1]);
+    assert_memory_equal(networks[0]->params, networks[1]->params,
+                        networks[0]->param_count * sizeof(float));
+    network_free(networks[0]);
+    network_free(networks[1]);
+    free(rows);
+}
+
+static void the_center_of_images_is_the_mean_over_blocks_of_any_size(void **state)
+{
+    (void)state;
+    float *rows = new_images();
+    struct trainer_data data = {.rows = rows, .features = PIXELS, .count = IMAGES};
+    struct network *network = new_lenet(false);
+    struct rng rng;
+    rng_init(&rng, 1, 0);
+    assert_int_equal(trainer_warm(network, &data, 64, 3, 2, &rng, NULL), DEEPSAD_OK);
+    float center[64];
+    assert_int_equal(trainer_center(center, network, &data, NULL), DEEPSAD_OK);
+    struct tape *tape = NULL;
+    assert_int_equal(tape_new(&tape, network, IMAGES, NULL, NULL), DEEPSAD_OK);
+    const float *phi = tape_forward_eval(tape, network, rows, IMAGES);
+    for (size_t j = 0; j < 64; j++) {
+        double sum = 0;
+        for (size_t i = 0; i < IMAGES; i++) {
+            sum += (double)phi[i * 64 + j];
+        }
+        double mean = fabs(sum / IMAGES) < 0.1 ? copysign(0.1, sum) : sum / IMAGES;
+        assert_near(center[j], mean, 1e-4);
+    }
+    tape_free(tape);
+    network_free(network);
+    free(rows);
+}
+
 /* ---- Odd data ---- */
 
 static void assert_finite(const struct network *network)
@@ -662,6 +747,8 @@ int main(void)
         cmocka_unit_test(cosine_falls_from_all_through_half_to_nothing),
         cmocka_unit_test(the_center_is_the_mean_kept_away_from_zero),
         cmocka_unit_test(the_center_uses_running_statistics_and_leaves_the_network),
+        cmocka_unit_test(images_are_fitted_to_the_same_bits_by_any_number_of_threads),
+        cmocka_unit_test(the_center_of_images_is_the_mean_over_blocks_of_any_size),
         cmocka_unit_test(few_rows_and_one_sided_labels_can_be_fitted),
         cmocka_unit_test(one_row_teaches_a_batch_norm_network_nothing),
         cmocka_unit_test(constant_features_can_be_fitted),

@@ -5,6 +5,7 @@ A run is named by its settings alone, so that what two tables ask for is run onc
 method does not depend on is empty: without labels there is no known class, no gamma_l; the
 raw shallow methods have no recipe."""
 import collections
+import itertools
 
 import core
 import journal
@@ -13,7 +14,7 @@ import splits
 
 Run = collections.namedtuple("Run", journal.KEY)
 # One place in a table: the runs that fill it differ in class, known class and seed alone.
-# `parameter`: the value on the plot's x axis; `set`: of the plot
+# `parameter`: the value on the plot's x axis; `set`: of the plot; `recipe`: as it is shown
 Point = collections.namedtuple("Point", "table set parameter method recipe")
 
 RATIOS = (0.0, 0.01, 0.05, 0.1, 0.2)
@@ -85,8 +86,15 @@ def places(table, name, value, seed, options):
             for known in knowns(table, name, normal, k_l, seed, options)]
 
 
-def recipes_of(method, options):
-    return [""] if method in shallow.RAW else options.recipes
+def methods_of(table, options):
+    """[(method, recipe)]"""
+    return [(method, recipe) for method in TABLES[table].methods if method in options.methods
+            for recipe in ([""] if method in shallow.RAW else options.recipes)]
+
+
+def label_of(run):
+    """The recipe, and that it was cut short."""
+    return run.recipe + (f", {run.epochs} epochs" if run.epochs != "" else "")
 
 
 def values_of(table, options):
@@ -97,19 +105,15 @@ def values_of(table, options):
 def table_runs(table, seed, options):
     """(point, run), a run as often as points ask for it."""
     names = options.classic if table == "classic" else options.sets
-    for name in names:
-        for value in values_of(table, options):
-            chosen = point_settings(table, value)
-            for normal, known, k_l in places(table, name, value, seed, options):
-                for method in (m for m in TABLES[table].methods if m in options.methods):
-                    for recipe in recipes_of(method, options):
-                        settings = {**chosen, "set": name, "normal": normal, "known": known,
-                                    "k_l": k_l, "method": method, "recipe": recipe,
-                                    "epochs": options.epochs, "rows": options.rows,
-                                    "seed": seed}
-                        run = canonical(Run(**settings))
-                        if run:
-                            yield Point(table, name, value, method, recipe), run
+    for name, value in itertools.product(names, values_of(table, options)):
+        for (normal, known, k_l), (method, recipe) in itertools.product(
+                places(table, name, value, seed, options), methods_of(table, options)):
+            run = canonical(Run(**{
+                **point_settings(table, value), "set": name, "normal": normal, "known": known,
+                "k_l": k_l, "method": method, "recipe": recipe, "rows": options.rows,
+                "epochs": options.epochs_of(name), "seed": seed}))
+            if run:
+                yield Point(table, name, value, method, label_of(run)), run
 
 
 def plan(options):

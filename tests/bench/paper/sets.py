@@ -2,8 +2,8 @@
 """The data sets of the experiments, from folders that the user names.
 
 Images: MNIST and Fashion-MNIST as IDX files (.gz or not), CIFAR-10 as its binary batches; the
-sets' own training and test parts. (A single file cifar10*.bin is cut in two.) Tables: one CSV file a set, features and last `label`
-(normal, anomalous). What is not there is not an error: there() says so."""
+sets' own training and test parts. (A single file cifar10*.bin is cut in two.) Tables: one CSV
+file a set, features and last `label` (normal, anomalous). What is not there is not an error: there() says so."""
 import collections
 import csv
 import functools

@@ -2,8 +2,9 @@
 """The shallow methods, on raw features or (hybrid) on the codes of our autoencoder. All train
 on the unlabeled rows alone.
 
-  ocsvm    scikit-learn's OneClassSVM, rbf kernel, nu = .1, gamma the best of 2^-7 .. 2^2 by AUC on a
-           tenth of the test rows with their truth: as in the paper, a known advantage
+  ocsvm    scikit-learn's OneClassSVM, rbf kernel, nu = .1, gamma the best of 2^-7 .. 2^2
+           by AUC on a tenth of the test rows with their truth: as in the paper, a known
+           advantage
   iforest  scikit-learn's IsolationForest, 100 trees of 256 rows, as in the paper
   kde      Gaussian kernel; bandwidth by 5-fold cross-validation of the log-likelihood over
            2^.5 .. 2^5, as in the paper. The log-density of sklearn.neighbors.KernelDensity,
