@@ -55,7 +55,7 @@ static float *random_floats(size_t count)
 /* Seconds of a call, at best. */
 static double best_of(void (*call)(void *closure), void *closure, double seconds)
 {
-    double best = INFINITY;
+    double best = HUGE_VAL;
     for (double end = now() + seconds; now() < end;) {
         double start = now();
         call(closure);

@@ -189,7 +189,7 @@ static void make_run(struct run *run, const struct bench *bench, bool autoencode
 
 static void print_member(struct run *run, double seconds)
 {
-    double best = INFINITY;
+    double best = HUGE_VAL;
     run->options.steps = 300;
     for (double end = now(CLOCK_MONOTONIC) + seconds; now(CLOCK_MONOTONIC) < end;) {
         double start = seconds_now(run);
@@ -202,7 +202,7 @@ static void print_member(struct run *run, double seconds)
 static void measure(struct run *run, const struct bench *bench, const char *phase,
                     double seconds)
 {
-    run->best = INFINITY;
+    run->best = HUGE_VAL;
     run->end = now(CLOCK_MONOTONIC) + seconds;
     fit(run, &(struct trainer_watch){.cancelled = watch_stretch, .closure = run});
     double rows = (double)(run->options.batch + run->options.anomaly_batch);
