@@ -374,6 +374,25 @@ static void every_method_has_codes_and_nearest_neighbours_have_none(void **state
     deepsad_dataset_clear(&table);
 }
 
+static void images_without_labels_get_the_small_autoencoder_and_its_codes(void **state)
+{
+    (void)state;
+    float codes[ROWS * 3];
+    struct deepsad_dataset data = images();
+    struct deepsad_recipe *recipe = recipe_of("default", "deepsad");
+    memset(data.labels, 0, data.rows);
+    sample_set(recipe, "autoencoder_hidden", "10,3");
+    struct deepsad_model *model = sample_model(&data, recipe, 2);
+    assert_int_equal(model->component_count, 1);
+    assert_string_equal(model->components[0]->ops->kind, "autoencoder");
+    assert_int_equal(deepsad_model_code_width(model), 3);
+    assert_int_equal(deepsad_encode(model, codes, data.x, ROWS, NULL), DEEPSAD_OK);
+    assert_true(isfinite(codes[ROWS * 3 - 1]));
+    deepsad_model_unref(model);
+    deepsad_recipe_free(recipe);
+    deepsad_dataset_clear(&data);
+}
+
 static void evaluation_has_the_entropies_of_all_three_classes(void **state)
 {
     (void)state;
@@ -410,6 +429,7 @@ int main(void)
         cmocka_unit_test(the_parts_of_an_explanation_sum_to_the_score),
         cmocka_unit_test(codes_are_what_the_distance_is_of),
         cmocka_unit_test(every_method_has_codes_and_nearest_neighbours_have_none),
+        cmocka_unit_test(images_without_labels_get_the_small_autoencoder_and_its_codes),
         cmocka_unit_test(evaluation_has_the_entropies_of_all_three_classes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
