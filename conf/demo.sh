@@ -21,7 +21,7 @@ cp -Ru models/shuttle "$models"
 
 # T-shirts are normal. Of the other nine classes a few rows are labelled anomalous: 5 % of
 # all training rows. The unlabeled rows are T-shirts and nothing else, which calibration
-# is told (contamination=0).
+# is told (contamination=0). For images the default network is a LeNet.
 if ! build/deepsad inspect "$fashion" >/dev/null 2>&1; then
     rm -f "$run/evaluation.txt"
     echo "Training on Fashion-MNIST: class 0 is normal, 5 % of the rows are labelled anomalies."
@@ -34,16 +34,25 @@ if [ ! -e "$run/evaluation.txt" ]; then
         --labels "$images/t10k-labels-idx1-ubyte.gz" --normal-class 0 >"$run/evaluation.tmp"
     mv "$run/evaluation.tmp" "$run/evaluation.txt"
 fi
-# Two test images as a request: an ankle boot (the first) and a T-shirt (number 19).
-if [ ! -e "$run/images.json" ]; then
+# Two test images as a request, 28 lines of 28 numbers each: an ankle boot (the first) and a
+# T-shirt (number 19). And a hundred of them as NumPy would write them, bytes and all.
+if [ ! -e "$run/two.json" ]; then
     for image in 0 19; do
         zcat "$images/t10k-images-idx3-ubyte.gz" | tail -c +$((17 + 784 * image)) |
-            head -c 784 | od -An -v -tu1 |
-            awk '{ for (i = 1; i <= NF; i++) printf "%s%.4g", n++ ? "," : "[", $i / 255 }
-                 END { print "]" }'
+            head -c 784 | od -An -v -tu1 -w28 |
+            awk '{ printf "%s", (NR == 1 ? "[[" : ",[")
+                   for (i = 1; i <= NF; i++) printf "%s%.4g", (i > 1 ? "," : ""), $i / 255
+                   printf "]" } END { print "]" }'
     done | paste -s -d , | sed 's/.*/{"ids": ["ankle-boot", "t-shirt"], "samples": [&]}/' \
-        >"$run/images.tmp"
-    mv "$run/images.tmp" "$run/images.json"
+        >"$run/two.tmp"
+    mv "$run/two.tmp" "$run/two.json"
+fi
+if [ ! -e "$run/hundred.npy" ]; then
+    { printf '\223NUMPY\001\000\166\000%-117s\n' \
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (100, 28, 28), }"
+      zcat "$images/t10k-images-idx3-ubyte.gz" | tail -c +17 | head -c 78400
+    } >"$run/hundred.tmp"
+    mv "$run/hundred.tmp" "$run/hundred.npy"
 fi
 
 # Payments, nobody's verdict on any: one in fifty is a fraud, three in fifty are large and
@@ -95,7 +104,15 @@ Serving. Paste these into another terminal; Ctrl-C here stops.
 
     # an ankle boot and a T-shirt, for a model that knows T-shirts as normal
     curl -s $url/v1/models/fashion-mnist/score -H 'Content-Type: application/json' \\
-        -d @$run/images.json
+        -d @$run/two.json
+
+    # a hundred images as NPY (numpy.save): how many are anomalous; 92 are no T-shirts
+    curl -s $url/v1/models/fashion-mnist/score -H 'Content-Type: application/x-npy' \\
+        --data-binary @$run/hundred.npy | jq '[.results[] | select(.anomalous)] | length'
+
+    # the network, layer by layer; the representation that it makes of images
+    build/deepsad inspect $fashion | sed -n '/^layers of networks/,/^\$/p'
+    build/deepsad encode $fashion $run/hundred.npy --output $run/codes.npy
 
     curl -s $url/v1/models/shuttle
     curl -s $url/metrics

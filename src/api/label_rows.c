@@ -154,11 +154,11 @@ static bool fail_size(struct reading *reading, const json_t *values, bool nested
             "%zu features, but the model has %zu; null stands for a missing one",
             json_array_size(values), sides[0]);
     }
-    static const char *const elements[] = {"values", "lines", "channels"};
+    const char *elements = count == 1 ? "values" : count == 2 ? "lines" : "channels";
     rows_shape_print(shape, reading->columns);
     return fail_at(reading, "features", NULL,
                    "features%s: %zu %s, the model's images are %s", reading->place,
-                   json_array_size(values), elements[count - 1], shape);
+                   json_array_size(values), elements, shape);
 }
 
 /* The innermost arrays hold numbers, all others `sides->of` arrays, from `level` on. */

@@ -86,6 +86,12 @@ static bool grow_columns(struct rows *rows, size_t count)
     return true;
 }
 
+static struct rows_nest flat_nest(size_t columns)
+{
+    return (struct rows_nest){
+        .depth = 1, .dimensions = 1, .line = columns, .full = columns, .plane = SIZE_MAX};
+}
+
 bool rows_reset(struct rows *rows, const struct rows_columns *columns,
                 const struct rows_limits *limits)
 {
@@ -93,6 +99,7 @@ bool rows_reset(struct rows *rows, const struct rows_columns *columns,
     rows->limits = *limits;
     rows->count = 0;
     rows->filled = 0;
+    rows->nest = flat_nest(columns->count);
     rows->stops = 0;
     rows->id_count = 0;
     rows->has_ids = false;
@@ -169,8 +176,9 @@ bool rows_begin_row(struct rows *rows)
     }
     rows->row = rows->x + start;
     rows->filled = 0;
-    rows->nest = (struct rows_nest){
-        .depth = 1, .dimensions = 1, .line = columns, .full = columns, .plane = SIZE_MAX};
+    if (rows->nest.dimensions > 1) {
+        rows->nest = flat_nest(columns);
+    }
     return true;
 }
 

@@ -64,8 +64,9 @@ static size_t locate(size_t indices[static IMAGE_DIMENSIONS], const struct rows 
 
 void rows_nest_pointer(char out[static ROWS_POINTER_MAX], const struct rows *rows)
 {
-    size_t indices[IMAGE_DIMENSIONS];
-    point(out, rows, indices, locate(indices, rows));
+    size_t indices[IMAGE_DIMENSIONS] = {0};
+    size_t count = locate(indices, rows);
+    point(out, rows, indices, count);
 }
 
 /* ---- Faults ------------------------------------------------------------------------ */
@@ -74,7 +75,7 @@ void rows_nest_pointer(char out[static ROWS_POINTER_MAX], const struct rows *row
 static bool fail_shape(struct rows *rows, bool more, size_t count, const char *elements)
 {
     char pointer[ROWS_POINTER_MAX], shape[ROWS_SHAPE_MAX];
-    size_t indices[IMAGE_DIMENSIONS];
+    size_t indices[IMAGE_DIMENSIONS] = {0};
     size_t parents = locate(indices, rows) - 1;
     point(pointer, rows, indices, parents);
     rows_shape_print(shape, &rows->columns);

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from conftest import BUILD, ENVIRONMENT, ROOT, run
 
-COMMANDS = ["split", "train", "evaluate", "score", "inspect", "reproduce", "labels"]
+COMMANDS = ["split", "train", "evaluate", "score", "encode", "inspect", "reproduce", "labels"]
 TOOL_PAGE = ROOT / "src/tool/man/deepsad.1"
 DAEMON_PAGE = ROOT / "src/daemon/man/deepsadd.8"
 
@@ -48,7 +48,7 @@ def test_man_pages_are_clean_roff(page):
 
 @pytest.mark.parametrize("words, expected", [
     (["tr"], {"train"}),
-    (["help", "e"], {"evaluate"}),
+    (["help", "e"], {"evaluate", "encode"}),
     (["train", "--label-"], {"--label-column", "--label-map"}),
     (["train", "d.csv", "--recipe", "ref"], {"reference"}),
     (["split", "--pollution", ""], {"natural"}),

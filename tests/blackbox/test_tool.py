@@ -252,7 +252,7 @@ def test_evaluate_has_the_promised_keys_and_agrees_with_the_scores(deepsad, mode
                               "--alpha", "0.05").stdout)
     assert set(measures) == {"auc_roc", "auc_pr", "alpha", "recall_at_alpha",
                              "false_alarm_rate", "rows", "anomalies", "latent_entropy"}
-    assert set(measures["latent_entropy"]) == {"normal", "anomalous"}
+    assert set(measures["latent_entropy"]) == {"normal", "unlabeled", "anomalous"}
     assert (measures["rows"], measures["anomalies"]) == (240, 24)
     done = run(deepsad, "score", model, parts / "test.csv", "--alpha", "0.05")
     table = list(csv.DictReader(io.StringIO(done.stdout)))

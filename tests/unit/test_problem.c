@@ -88,6 +88,24 @@ static void a_plain_head_passes(void **state)
     reply_done(&reply);
 }
 
+static void the_kind_of_a_body_is_read_without_case_and_parameters(void **state)
+{
+    static const struct {
+        const char *text;
+        enum body_type type;
+    } cases[] = {{"application/x-npy", BODY_NPY},
+                 {"Application/X-NPY; version=1", BODY_NPY},
+                 {"application/JSON", BODY_JSON},
+                 {"text/csv; charset=utf-8", BODY_CSV},
+                 {"text/csv; charset=latin1", BODY_OTHER},
+                 {"application/x-npyz", BODY_OTHER}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(http_body_type_parse(cases[i].text, strlen(cases[i].text)),
+                         cases[i].type);
+    }
+}
+
 static void ambiguous_heads_are_refused_and_closed(void **state)
 {
     static const char *const cases[][4][2] = {
@@ -121,6 +139,7 @@ int main(void)
         cmocka_unit_test(version_2_reads_application_json),
         cmocka_unit_test(what_a_client_sent_cannot_break_the_body),
         cmocka_unit_test(a_plain_head_passes),
+        cmocka_unit_test(the_kind_of_a_body_is_read_without_case_and_parameters),
         cmocka_unit_test(ambiguous_heads_are_refused_and_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
