@@ -255,6 +255,11 @@ bench: ## speed and memory against named peers and limits; DATA=folder of CSV fi
 	@$(MAKE) -s -j$$(nproc) all $(BENCHES)
 	@DATA=$(DATA) sh tests/bench/run.sh
 
+bench-train: ## training speed alone: PyTorch, threads, memory, GFLOP/s by layer, about 5 min
+	$(call require,$(BENCH_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) build/release/bench/bench_train build/release/bench/bench_layers
+	@$(PYTHON) -B tests/bench/train.py build/release/bench
+
 # TABLE: one or more, default all. PAPER: further options, see tests/bench/paper/run.py --help.
 PAPER_TABLES = ratio pollution classes eta rep classic
 bench-paper: ## the paper's experiments, about 1 h; DATA=folder of sets, TABLE=, FULL=1, OUT=, FASHION=
@@ -297,6 +302,6 @@ help: ## this list
 .PHONY: all packages programs run test tests check unit fuzz-smoke blackbox swap hostile kill faults \
     power-cut asan tsan fuzz fuzz-run \
     golden coverage layers format format-check lint lint-tidy lint-cppcheck lint-analyzer \
-    bench bench-paper $(PAPER_TABLES:%=bench-paper-%) loop install clean help
+    bench bench-train bench-paper $(PAPER_TABLES:%=bench-paper-%) loop install clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -259,7 +259,7 @@ static int parse_list(struct architecture *out, const char *text,
     struct architecture parsed = {0};
     bool last = false; /* rep has been met */
     for (bool more = true; more;) {
-        char step[STEP_TEXT];
+        char step[STEP_TEXT] = "";
         size_t at = parsed.encoder_count;
         text = take_step(step, text);
         more = *text == ',';
@@ -306,7 +306,7 @@ static int no_such_network(const char *name, struct deepsad_error *error)
 int architecture_parse(struct architecture *out, const char *text,
                        struct deepsad_error *error)
 {
-    char first[STEP_TEXT];
+    char first[STEP_TEXT] = "";
     bool list = *take_step(first, text) == ',';
     for (size_t i = 0; i < PRESETS && !list; i++) {
         if (strcmp(first, presets[i].name) == 0) {

@@ -80,8 +80,10 @@ static void transpose_square(float *to, const float *from, size_t stride)
     quarter high23 = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
     *(quarter *)to = __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
     *(quarter *)(to + COLUMNS) = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
-    *(quarter *)(to + 2 * COLUMNS) = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
-    *(quarter *)(to + 3 * COLUMNS) = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
+    *(quarter *)(to + (size_t)2 * COLUMNS) =
+        __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
+    *(quarter *)(to + (size_t)3 * COLUMNS) =
+        __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
 }
 
 /* packed (depth, COLUMNS) = b (depth, columns), of a transposed matrix; the other columns

@@ -108,11 +108,10 @@ static struct rows forward(const struct pass *pass)
     const struct folded *folded = pass->folded;
     const float *x = pass->x;
     size_t stride = folded->inputs;
-    struct rows y = {0};
     for (size_t i = 0, next; i < folded->step_count; i = next) {
         const struct folded_step *step = &folded->steps[i];
         next = step->kind == FOLDED_DENSE ? i + 1 : folded_chain_end(folded, i);
-        y = outputs_of(pass, next - 1);
+        const struct rows y = outputs_of(pass, next - 1);
         if (step->kind == FOLDED_DENSE) {
             packed_forward(&step->dense, y.values, x, stride, ROWS);
         }
@@ -124,7 +123,7 @@ static struct rows forward(const struct pass *pass)
         x = y.values;
         stride = y.stride;
     }
-    return y;
+    return outputs_of(pass, folded->step_count - 1);
 }
 
 static inline float slope(enum packed_activation activation, float y)

@@ -156,7 +156,7 @@ static int block_new(float **out, size_t count, size_t floats,
 {
     size_t total = 0;
     if (__builtin_mul_overflow(count, floats, &total) ||
-        total > SIZE_MAX / sizeof(float) - 2 * SIMD_ALIGN) {
+        total > SIZE_MAX / sizeof(float) - (size_t)2 * SIMD_ALIGN) {
         return error_no_memory(error, what);
     }
     *out = aligned_alloc(SIMD_ALIGN, simd_round_up(total + 1) * sizeof **out);

@@ -11,6 +11,8 @@
 
 #include "base/simd.h"
 
+enum { PAIR = 2 * LANES }; /* two pixels */
+
 #define PIXEL _Pragma("omp simd") for (size_t l = 0; l < LANES; l++)
 
 #define INLINE static inline __attribute__((always_inline))
@@ -177,8 +179,8 @@ INLINE void forward_pool(float *restrict y, const float *restrict z,
                 float bottom = larger(below[l], below[LANES + l]);
                 y[l] = activate(larger(top, bottom), norm, tail->slope) * keep[l];
             }
-            above += 2 * LANES;
-            below += 2 * LANES;
+            above += PAIR;
+            below += PAIR;
             y += LANES;
         }
     }
@@ -199,7 +201,7 @@ INLINE void forward_upsample(float *restrict y, const float *restrict z,
                 to[LANES + l] = value;
             }
             z += LANES;
-            to += 2 * LANES;
+            to += PAIR;
         }
         if (tail->out.width % 2 != 0) {
             memcpy(to, to - LANES, LANES * sizeof *to);
@@ -324,16 +326,16 @@ INLINE void gradient_upsample(struct sums *sums, float *g, const float *y,
 }
 
 SIMD_CLONES
-void lanes_tail_gradient(struct lanes_sums *out, float *g, const float *y,
+void lanes_tail_gradient(struct lanes_sums *sums, float *g, const float *y,
                          const float *dy, const struct lanes_tail *tail, size_t count)
 {
-    struct sums sums = {{0}, {0}};
+    struct sums total = {{0}, {0}};
     if (tail->resize == LANES_UPSAMPLE) {
-        gradient_upsample(&sums, g, y, dy, tail);
+        gradient_upsample(&total, g, y, dy, tail);
     } else {
-        gradient_same(&sums, g, y, dy, tail);
+        gradient_same(&total, g, y, dy, tail);
     }
-    *out = (struct lanes_sums){total_of(sums.g, count), total_of(sums.product, count)};
+    *sums = (struct lanes_sums){total_of(total.g, count), total_of(total.product, count)};
 }
 
 /* ---- Backward, second part ---- */

@@ -8,7 +8,7 @@
 /* ---- Parts ---- */
 
 enum {
-    PART_ROWS = 64, /* about; an even number of parts, for two threads */
+    PART_PAIR = 128, /* rows of two parts: an even number of parts, for two threads */
     PART_INPUTS = 128,
 };
 
@@ -43,7 +43,7 @@ static size_t part_length(const struct work *work, size_t i)
 static bool is_divided(const struct row_layer *row)
 {
     const struct layer *layer = row->layer;
-    bool large = row->rows >= 2 * BLOCKED_ROWS && layer->inputs >= BLOCKED_ROWS &&
+    bool large = row->rows >= (size_t)2 * BLOCKED_ROWS && layer->inputs >= BLOCKED_ROWS &&
                  row->rows * layer->inputs * layer->outputs >= PART_WORK;
     bool wide = row->rows > 1 && row->rows * layer->outputs >= PART_VALUES;
     return row->divided && (layer->kind == LAYER_DENSE ? large : wide);
@@ -52,7 +52,7 @@ static bool is_divided(const struct row_layer *row)
 static void run_rows(const struct row_layer *row, struct work *work,
                      void (*task)(void *closure, size_t i, size_t thread))
 {
-    size_t parts = 2 * ((row->rows + 2 * PART_ROWS - 1) / (2 * PART_ROWS));
+    size_t parts = 2 * ((row->rows + PART_PAIR - 1) / PART_PAIR);
     work->total = row->rows;
     work->parts = is_divided(row) ? parts : 1;
     crew_run(row->crew, work->parts, task, work);

@@ -23,7 +23,7 @@ part "bodies decoded: CPU per value" "$build/bench/bench_rows"
 part "explanations against scoring" "$build/bench/bench_explain"
 part "serving" "$python" tests/bench/serving.py "$build"
 part "where a scoring request's time goes" "$python" tests/bench/profile.py "$build"
-part "training against PyTorch" "$python" tests/bench/train.py "$build/bench/bench_train"
+part "training against PyTorch" "$python" tests/bench/train.py "$build/bench"
 part "deepsad train, default recipe" "$python" tests/bench/train_tool.py "$build"
 if [ -n "${DATA:-}" ]; then
     part "accuracy" "$python" tests/bench/accuracy.py "$DATA" --seeds "${SEEDS:-3}"

@@ -3,6 +3,8 @@
 
 #include <float.h>
 
+#include "nn/tape.h"
+
 enum { ROWS = 60 };
 
 /* The distances and outputs of some rows, against the oracle's. */
@@ -78,6 +80,37 @@ static void outputs_are_images_as_torch_has_them(void **state)
     free(expected);
     free(out);
     image_network_done(&f);
+}
+
+static void check_tape(const struct image_case *c, enum image_network_kind kind)
+{
+    enum { TAPE_ROWS = 20 };
+    struct image_network f;
+    struct tape *tape = NULL;
+    image_network_make(&f, c, kind, TAPE_ROWS);
+    size_t count = TAPE_ROWS * f.network->outputs;
+    float *out = image_floats(count);
+    assert_int_equal(tape_new(&tape, f.network, TAPE_ROWS, NULL, NULL), DEEPSAD_OK);
+    const float *expected = tape_forward_eval(tape, f.network, f.x, TAPE_ROWS);
+    folded_forward(f.folded, out, f.x, TAPE_ROWS, f.scratch);
+    for (size_t i = 0; i < count; i++) {
+        assert_near_floor(out[i], expected[i], 2e-5, 1);
+    }
+    tape_free(tape);
+    free(out);
+    image_network_done(&f);
+}
+
+static void folded_networks_agree_with_the_tape_in_eval_mode(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < LENETS; i++) {
+        check_tape(&lenets[i], IMAGE_ENCODER);
+        check_tape(&lenets[i], IMAGE_AUTOENCODER_SIGMOID);
+    }
+    for (size_t i = 0; i < ODD_CASES; i++) {
+        check_tape(&odd_cases[i], IMAGE_AUTOENCODER);
+    }
 }
 
 static void check_batches(const struct image_case *c)
@@ -234,6 +267,7 @@ int main(void)
         cmocka_unit_test(the_papers_autoencoders_agree_with_a_naive_loop),
         cmocka_unit_test(networks_of_odd_shapes_agree_with_a_naive_loop),
         cmocka_unit_test(outputs_are_images_as_torch_has_them),
+        cmocka_unit_test(folded_networks_agree_with_the_tape_in_eval_mode),
         cmocka_unit_test(an_image_scores_the_same_bits_in_any_batch),
         cmocka_unit_test(scratch_stays_modest),
         cmocka_unit_test(overflow_is_the_largest_distance),

@@ -33,6 +33,7 @@ def end(process):
     """Before its setsid() there is no such group yet, and the process alone is ended."""
     try:
         os.killpg(process.pid, signal.SIGTERM)
+        os.killpg(process.pid, signal.SIGCONT)  # a stopped process would never end
     except ProcessLookupError:
         process.terminate()
     process.join()
