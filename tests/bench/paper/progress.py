@@ -60,7 +60,7 @@ class Progress:
         seconds, unknown = self.durations.left(list(self.waiting), self.jobs)
         if unknown == len(self.waiting) and unknown:
             return "time left unknown"
-        return f"{clock(seconds)} left" + (f" + {unknown} runs of unknown length"
+        return f"{clock(seconds)} left" + (f" + {unknown} fits of unknown length"
                                            if unknown else "")
 
     def status(self):

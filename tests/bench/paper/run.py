@@ -24,7 +24,7 @@ Each of ten classes is normal in turn, all others are anomalies in the test. Met
 about an hour on two cores; --full is the paper's grid, which takes days.
 
 Written to OUT: runs.csv, a line for each finished run (a second start goes on from there, also
-with other options), TABLE.csv (mean, standard deviation, runs, seeds, wall time),
+with other options); of what this start asked for, TABLE.csv (mean, standard deviation, runs, seeds, wall time),
 entropy-TABLE.csv, and plots/*.svg. Ctrl-C ends it; what has finished stays.
 
 Latent entropy (Gaussian bound, nats) of Deep SAD's runs: of the test's normal rows, of its
@@ -187,7 +187,7 @@ def announce(options, wanted, runs, durations):
         print(f"{table:10} {extent(options, table)}")
     known = f"about {progress.clock(seconds)} by finished runs of their kinds"
     parts = [known] if unknown < len(runs) else []
-    parts += [f"{unknown} runs of kinds not yet timed"] if unknown else []
+    parts += [f"{unknown} fits of kinds not yet timed"] if unknown else []
     print(f"{len(wanted)} runs, {len(wanted) - len(runs)} of them finished before; {len(runs)} "
           f"to go on {options.jobs} cores{': ' if parts else ''}{', and '.join(parts)}", flush=True)
 

@@ -69,9 +69,9 @@ def lines_of(found):
     methods = list(dict.fromkeys((point.method, point.recipe) for point in found))
     by_place = {(point.method, point.recipe, point.parameter): cell
                 for point, cell in found.items()}
-    yield f"  {'':28}" + "".join(f"{value:>15g}" for value in values)
+    yield f"  {'':37}" + "".join(f"{value:>15g}" for value in values)
     for method, recipe in methods:
-        line = f"  {method + (f' ({recipe})' if recipe else ''):28}"
+        line = f"  {method + (f' ({recipe})' if recipe else ''):37}"
         for value in values:
             cell = by_place.get((method, recipe, value))
             line += f"{auc_text(cell):>15}"
