@@ -24,8 +24,8 @@ Each of ten classes is normal in turn, all others are anomalies in the test. Met
 about an hour on two cores; --full is the paper's grid, which takes days.
 
 Written to OUT: runs.csv, a line for each finished run (a second start goes on from there, also
-with other options); of what this start asked for, TABLE.csv (mean, standard deviation, runs, seeds, wall time),
-entropy-TABLE.csv, and plots/*.svg. Ctrl-C ends it; what has finished stays.
+with other options); of what this start asked for, TABLE.csv (mean, standard deviation, runs,
+seeds, wall time), entropy-TABLE.csv, and plots/*.svg. Ctrl-C ends it; what has finished stays.
 
 Latent entropy (Gaussian bound, nats) of Deep SAD's runs: of the test's normal rows, of its
 anomalies, and of rows that were unlabeled in training. The paper's claim is that normal is
