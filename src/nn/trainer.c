@@ -248,12 +248,40 @@ static void done_loop(struct loop *loop)
     free(loop->labels);
 }
 
+/* Rows of a batch, read from all over the data. */
+struct gather {
+    float *x; /* (rows, features) */
+    const struct trainer_data *data;
+    const struct batches *batches;
+};
+
+/* Group i: the rows that its thread then most likely takes through the layers. */
+static void gather_task(void *closure, size_t i, size_t thread)
+{
+    const struct gather *gather = closure;
+    const struct trainer_data *data = gather->data;
+    size_t first = i * LANES;
+    size_t left = batches_rows(gather->batches) - first;
+    (void)thread;
+    matrix_gather(gather->x + first * data->features, data->rows,
+                  gather->batches->rows + first, left < LANES ? left : LANES,
+                  data->features);
+}
+
+/* x = the rows of the next batch */
+static void next_batch(float *x, const struct trainer_data *data, struct batches *batches,
+                       struct crew *crew, struct rng *rng)
+{
+    struct gather gather = {.x = x, .data = data, .batches = batches};
+    batches_next(batches, rng);
+    crew_run(crew, lanes_groups(batches_rows(batches)), gather_task, &gather);
+}
+
 static double step(struct loop *loop, struct rng *rng, double learning_rate)
 {
     const struct trainer_data *data = loop->data;
     size_t rows = batches_rows(&loop->batches);
-    batches_next(&loop->batches, rng);
-    matrix_gather(loop->x, data->rows, loop->batches.rows, rows, data->features);
+    next_batch(loop->x, data, &loop->batches, loop->trainer->crew, rng);
     if (loop->objective == AUTOENCODER) {
         return trainer_step_autoencoder(loop->trainer, loop->x, rows, learning_rate);
     }
@@ -386,8 +414,7 @@ static int warm(struct network *network, const struct trainer_data *data,
         status = tape_new(&tape, network, rows, crew, error);
     }
     for (size_t i = 0; i < passes && status == DEEPSAD_OK; i++) {
-        batches_next(batches, rng);
-        matrix_gather(x, data->rows, batches->rows, rows, data->features);
+        next_batch(x, data, batches, crew, rng);
         tape_forward_train(tape, network, x, rows);
     }
     if (status == DEEPSAD_OK && !all_finite(network->state, network->state_count)) {
