@@ -81,13 +81,10 @@ static int measure(struct deepsad_evaluation *out, const struct deepsad_model *m
                    struct deepsad_error *error)
 {
     struct deepsad_dataset dataset = {0};
-    int status = reading_read(&dataset, &values->reading, path, error);
+    int status = reading_read_for(&dataset, model, &values->reading, path, error);
     if (status == DEEPSAD_OK) {
-        status = deepsad_model_accepts(model, &dataset, error);
-        if (status == DEEPSAD_OK) {
-            status = deepsad_evaluate(out, model, &dataset,
-                                      alpha_resolve(model, values->alpha), error);
-        }
+        status = deepsad_evaluate(out, model, &dataset,
+                                  alpha_resolve(model, values->alpha), error);
         if (status != DEEPSAD_OK) {
             error_prefix(error, "%s", path);
         }

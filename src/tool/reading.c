@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tool/reading.h"
 
+#include "base/error.h"
+
 static const char *const *items_or_null(const struct option_list *list)
 {
     return list->count > 0 ? list->items : NULL;
@@ -18,6 +20,24 @@ int reading_read(struct deepsad_dataset *out, const struct reading *reading,
         .anomaly_classes = items_or_null(&reading->anomaly_classes),
     };
     return deepsad_dataset_read(out, path, &options, error);
+}
+
+int reading_read_for(struct deepsad_dataset *out, const struct deepsad_model *model,
+                     const struct reading *reading, const char *path,
+                     struct deepsad_error *error)
+{
+    struct deepsad_dataset read = {0};
+    int status = reading_read(&read, reading, path, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    status = deepsad_model_accepts(model, &read, error);
+    if (status != DEEPSAD_OK) {
+        deepsad_dataset_clear(&read);
+        return error_prefix(error, "%s", path);
+    }
+    *out = read;
+    return DEEPSAD_OK;
 }
 
 struct reading_counts reading_count(const struct deepsad_dataset *dataset)
