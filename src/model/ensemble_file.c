@@ -6,6 +6,7 @@
 
 #include "base/buffer.h"
 #include "model/network_cost.h"
+#include "nn/architecture_parse.h"
 #include "nn/matrix.h"
 
 enum { NAME_MAX_SIZE = 96, MEMBERS_MAX = 64 };

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "nn/architecture_parse.h"
 #include "nn/matrix.h"
 #include "nn/trainer.h"
 

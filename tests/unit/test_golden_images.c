@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "../golden/golden_images.h"
+#include "nn/architecture_parse.h"
 #include "nn/matrix.h"
 #include "nn/tape.h"
 #include "nn/trainer.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "../testing.h"
 
+#include "nn/architecture_parse.h"
 #include "nn/network.h"
 
 static const size_t widths[] = {32, 16, 8};

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "nn/architecture_parse.h"
 #include "nn/matrix.h"
 #include "nn/tape.h"
 #include "nn/trainer.h"
