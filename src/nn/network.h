@@ -75,6 +75,9 @@ int network_new_autoencoder(struct network **out, const struct network_shape *sh
 
 void network_free(struct network *network);
 
+/* Whether any of its layers sees rows as images. */
+bool network_has_images(const struct network *network);
+
 /* The encoder, then one dense output: the logit of being anomalous, for the supervised
  * classifier that Deep SAD is compared with. The encoder's representation is followed by
  * a leaky ReLU there; the output has a bias always, as a classifier cannot collapse. */
