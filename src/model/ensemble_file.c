@@ -381,9 +381,11 @@ static int load_member(struct ensemble *ensemble, const struct safetensors *file
     if (status == DEEPSAD_OK && member->output == ENSEMBLE_DISTANCE) {
         status = load_center(member, file, k, error);
     }
-    return status != DEEPSAD_OK
-               ? status
-               : folded_from_network(&member->folded, member->network, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    network_end_training(member->network);
+    return folded_from_network(&member->folded, member->network, error);
 }
 
 static int load_medians(struct ensemble *ensemble, const struct safetensors *file,

@@ -392,6 +392,7 @@ int ensemble_fit(struct component *component, const struct training *training, s
     status = fit_member(ensemble, member, &place, error);
     free(selection.index);
     if (status == DEEPSAD_OK) {
+        network_end_training(member->network);
         status = folded_from_network(&member->folded, member->network, error);
     }
     if (status == DEEPSAD_OK) {

@@ -320,6 +320,12 @@ void network_free(struct network *network)
     }
 }
 
+void network_end_training(struct network *network)
+{
+    free(network->grads);
+    network->grads = NULL;
+}
+
 bool network_has_images(const struct network *network)
 {
     for (size_t i = 0; i < network->layer_count; i++) {
