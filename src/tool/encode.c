@@ -106,13 +106,7 @@ static int encode_file(struct codes *out, const struct encode_values *values,
     struct deepsad_dataset dataset = {0};
     int status = deepsad_model_load(&model, operands[0], error);
     if (status == DEEPSAD_OK) {
-        status = reading_read(&dataset, &values->reading, operands[1], error);
-    }
-    if (status == DEEPSAD_OK) {
-        status = deepsad_model_accepts(model, &dataset, error);
-        if (status != DEEPSAD_OK) {
-            error_prefix(error, "%s", operands[1]);
-        }
+        status = reading_read_for(&dataset, model, &values->reading, operands[1], error);
     }
     if (status == DEEPSAD_OK) {
         scale_warn(model, &dataset, operands[1]);

@@ -82,12 +82,9 @@ static int measure(struct deepsad_evaluation *out, const struct deepsad_model *m
                    struct deepsad_error *error)
 {
     struct deepsad_dataset dataset = {0};
-    int status = reading_read(&dataset, &values->reading, path, error);
+    int status = reading_read_for(&dataset, model, &values->reading, path, error);
     if (status == DEEPSAD_OK) {
-        status = deepsad_model_accepts(model, &dataset, error);
-        if (status == DEEPSAD_OK) {
-            status = reading_need_labels(&dataset, error);
-        }
+        status = reading_need_labels(&dataset, error);
         if (status == DEEPSAD_OK) {
             scale_warn(model, &dataset, path);
             status = deepsad_evaluate(out, model, &dataset,

@@ -22,6 +22,24 @@ int reading_read(struct deepsad_dataset *out, const struct reading *reading,
     return deepsad_dataset_read(out, path, &options, error);
 }
 
+int reading_read_for(struct deepsad_dataset *out, const struct deepsad_model *model,
+                     const struct reading *reading, const char *path,
+                     struct deepsad_error *error)
+{
+    struct deepsad_dataset read = {0};
+    int status = reading_read(&read, reading, path, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    status = deepsad_model_accepts(model, &read, error);
+    if (status != DEEPSAD_OK) {
+        deepsad_dataset_clear(&read);
+        return error_prefix(error, "%s", path);
+    }
+    *out = read;
+    return DEEPSAD_OK;
+}
+
 struct reading_counts reading_count(const struct deepsad_dataset *dataset)
 {
     struct reading_counts counts = {0};
