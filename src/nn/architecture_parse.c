@@ -98,7 +98,8 @@ static size_t parse_number(const char *text, size_t length, size_t max)
 static const char *parse_kernel(size_t *kernel, const char *word, size_t length)
 {
     static const char wrong[] =
-        "kernels are squares with an odd side up to 15, such as conv3x3:N";
+        "kernels are squares with an odd side up to 15, such as conv3x3:N; "
+        "conv:N is 5 x 5";
     if (length == 4) {
         *kernel = 5;
         return NULL;

@@ -12,6 +12,7 @@
 #include "tool/options.h"
 #include "tool/output.h"
 #include "tool/reading.h"
+#include "tool/scale.h"
 #include "tool/stop.h"
 #include "tool/terminal.h"
 
@@ -108,6 +109,7 @@ static int encode_file(struct codes *out, const struct encode_values *values,
         status = reading_read_for(&dataset, model, &values->reading, operands[1], error);
     }
     if (status == DEEPSAD_OK) {
+        scale_warn(model, &dataset, operands[1]);
         status = encode_rows(out, model, &dataset, error);
     }
     deepsad_dataset_clear(&dataset);

@@ -50,3 +50,17 @@ struct reading_counts reading_count(const struct deepsad_dataset *dataset)
     }
     return counts;
 }
+
+int reading_need_labels(const struct deepsad_dataset *dataset,
+                        struct deepsad_error *error)
+{
+    if (reading_count(dataset).unlabeled < dataset->rows) {
+        return DEEPSAD_OK;
+    }
+    const char *how = dataset->channels == 0
+                          ? "CSV: a column label (--label-column); NPY: --labels FILE.npy"
+                          : "IDX: --labels FILE-idx1-ubyte --normal-class K; CIFAR-10: "
+                            "--normal-class K; NPY: --labels FILE.npy";
+    return error_set(error, DEEPSAD_INVALID,
+                     "no row is labelled, and the truth is needed here; %s", how);
+}

@@ -59,4 +59,8 @@ struct reading_counts {
 };
 struct reading_counts reading_count(const struct deepsad_dataset *dataset);
 
+/* An error that says where labels come from, if no row has one. */
+int reading_need_labels(const struct deepsad_dataset *dataset,
+                        struct deepsad_error *error);
+
 #endif

@@ -16,6 +16,7 @@
 #include "tool/options.h"
 #include "tool/output.h"
 #include "tool/reading.h"
+#include "tool/scale.h"
 #include "tool/stop.h"
 #include "tool/terminal.h"
 
@@ -203,6 +204,7 @@ static int score_file(struct scores *out, const struct score_values *values,
     }
     if (status == DEEPSAD_OK) {
         out->alpha = alpha_resolve(model, values->alpha);
+        scale_warn(model, &dataset, operands[1]);
         status = score_rows(out, model, &dataset, error);
     }
     if (status == DEEPSAD_OK && values->explain > 0) {
