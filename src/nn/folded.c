@@ -51,11 +51,6 @@ void folded_free(struct folded *folded)
     free(folded);
 }
 
-size_t folded_inputs(const struct folded *folded)
-{
-    return folded->inputs;
-}
-
 size_t folded_outputs(const struct folded *folded)
 {
     return folded->outputs;

@@ -25,7 +25,6 @@ int folded_from_network(struct folded **out, const struct network *network,
                         struct deepsad_error *error);
 void folded_free(struct folded *folded);
 
-size_t folded_inputs(const struct folded *folded);
 size_t folded_outputs(const struct folded *folded);
 
 /* A good number of rows for a caller's own buffers. Calls take any number. */

@@ -39,7 +39,7 @@ static void finish(struct fixture *f, struct rng *rng)
         f->network->state[i] = 0.2F + rng_float(rng);
     }
     assert_int_equal(folded_from_network(&f->folded, f->network, &error), DEEPSAD_OK);
-    size_t inputs = folded_inputs(f->folded);
+    size_t inputs = f->network->inputs;
     f->x = aligned_floats(ROWS * inputs);
     f->value = aligned_floats(ROWS);
     f->gradient = aligned_floats(ROWS * inputs);

@@ -127,7 +127,7 @@ static void weights_are_uniform_within_one_over_the_root_of_the_inputs(void **st
     struct network *network = encoder(true, true, 1);
     const struct layer *layer = &network->layers[3]; /* 32 to 16 */
     double squares = 0;
-    for (size_t i = 0; i < 32 * 16; i++) {
+    for (size_t i = 0; i < (size_t)32 * 16; i++) {
         double weight = (double)network->params[layer->weight + i];
         assert_true(fabs(weight) <= 1 / sqrt(32));
         squares += weight * weight;

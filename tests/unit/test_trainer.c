@@ -475,7 +475,7 @@ static float *new_images(void)
     assert_int_equal(matrix_new(&rows, IMAGES, PIXELS, "", NULL), DEEPSAD_OK);
     struct rng rng;
     rng_init(&rng, 9, 0);
-    for (size_t i = 0; i < IMAGES * PIXELS; i++) {
+    for (size_t i = 0; i < (size_t)IMAGES * PIXELS; i++) {
         rows[i] = rng_float(&rng);
     }
     return rows;
