@@ -68,6 +68,23 @@ static inline enum simd_level simd_level(void)
     return SIMD_BASELINE;
 }
 
+/* Before the parts of a kernel, which have to become one function, and before the loops
+ * over its sums: then their constants are known and the sums are registers. Not under
+ * sanitizers, where that takes compilers a minute and a gigabyte. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SIMD_SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
+    defined(SIMD_SANITIZED)
+#define SIMD_INLINE static inline
+#define SIMD_UNROLL
+#else
+#define SIMD_INLINE static inline __attribute__((always_inline))
+#define SIMD_UNROLL _Pragma("GCC unroll 24")
+#endif
+
 /* Cache line and widest vector: alignment of buffers that kernels read. */
 enum { SIMD_ALIGN = 64 };
 

@@ -10,8 +10,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 16")
+#include "base/simd.h"
 
 enum {
     DEPTH = 256,

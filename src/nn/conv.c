@@ -14,9 +14,6 @@
 
 #include "base/simd.h"
 
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 24")
-
 enum {
     BLOCK = 4,     /* channels whose weights lie side by side */
     SUMS_MAX = 24, /* of a tile */

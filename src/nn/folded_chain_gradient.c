@@ -5,8 +5,6 @@
 
 #include "base/simd.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
 static const float leaky_slope = 0.01F;
 
 /* Views into scratch. */
@@ -28,9 +26,9 @@ size_t folded_chain_back_scratch(const struct folded *folded)
     return folded->back_frame + 2 * folded->back_image;
 }
 
-INLINE void times_slope(float *restrict d, const float *restrict dy,
-                        const float *restrict y, size_t count,
-                        enum packed_activation activation)
+SIMD_INLINE void times_slope(float *restrict d, const float *restrict dy,
+                             const float *restrict y, size_t count,
+                             enum packed_activation activation)
 {
 #pragma omp simd
     for (size_t u = 0; u < count; u++) {

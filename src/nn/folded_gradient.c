@@ -13,8 +13,6 @@
 #include "nn/folded_chain_gradient.h"
 #include "nn/folded_steps.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
 enum {
     ROWS = FOLDED_GRADIENT_ROWS,
     /* Inputs at a time, so many independent sums: with 16 rows as two vectors of AVX2
@@ -148,8 +146,8 @@ static void through_activation(const struct packed *layer, lanes *delta, const f
 }
 
 /* Inputs [first, first + count) of to = W delta; count is constant after inlining. */
-INLINE void back_some(const struct packed *layer, lanes *to, const lanes *delta,
-                      size_t first, size_t count)
+SIMD_INLINE void back_some(const struct packed *layer, lanes *to, const lanes *delta,
+                           size_t first, size_t count)
 {
     lanes sums[ABREAST] = {{0}};
     for (size_t o = 0; o < layer->outputs; o += PACKED_LANES) {

@@ -15,8 +15,6 @@ enum { PAIR = 2 * LANES }; /* two pixels */
 
 #define PIXEL _Pragma("omp simd") for (size_t l = 0; l < LANES; l++)
 
-#define INLINE static inline __attribute__((always_inline))
-
 /* ---- Rows ---- */
 
 enum { PIECE = 64 }; /* pixels: what is written of them stays in the first-level cache */
@@ -54,7 +52,7 @@ void lanes_to_rows(float *restrict rows, const float *restrict lanes, size_t cou
 
 enum { SUM_PIXELS = 64, SHIFT_PIXELS = 64 };
 
-INLINE void widen(double *restrict total, const float *restrict part)
+SIMD_INLINE void widen(double *restrict total, const float *restrict part)
 {
     PIXEL
     {
@@ -71,7 +69,7 @@ static double total_of(const double *total, size_t count)
     return sum;
 }
 
-INLINE float first_mean(const float *z, size_t pixels, size_t count)
+SIMD_INLINE float first_mean(const float *z, size_t pixels, size_t count)
 {
     float sum[LANES] = {0};
     for (size_t p = 0; p < pixels; p++) {
@@ -135,26 +133,26 @@ static void fill_keep(float keep[static LANES], size_t count)
     }
 }
 
-INLINE float activate(float z, struct lanes_norm norm, float slope)
+SIMD_INLINE float activate(float z, struct lanes_norm norm, float slope)
 {
     float n = (z - norm.mean) * norm.inverse_std;
     return n > 0 ? n : slope * n;
 }
 
-INLINE float larger(float a, float b)
+SIMD_INLINE float larger(float a, float b)
 {
     return b > a ? b : a;
 }
 
 /* Where an upsampling puts what was at i: from 2 i up to, not including, this. */
-INLINE size_t patch_end(size_t i, size_t in, size_t out)
+SIMD_INLINE size_t patch_end(size_t i, size_t in, size_t out)
 {
     return i + 1 < in ? 2 * i + 2 : out;
 }
 
-INLINE void forward_same(float *restrict y, const float *restrict z,
-                         const struct lanes_tail *tail, struct lanes_norm norm,
-                         const float *keep)
+SIMD_INLINE void forward_same(float *restrict y, const float *restrict z,
+                              const struct lanes_tail *tail, struct lanes_norm norm,
+                              const float *keep)
 {
     for (size_t p = 0; p < tail->in.height * tail->in.width; p++) {
         PIXEL
@@ -164,9 +162,9 @@ INLINE void forward_same(float *restrict y, const float *restrict z,
     }
 }
 
-INLINE void forward_pool(float *restrict y, const float *restrict z,
-                         const struct lanes_tail *tail, struct lanes_norm norm,
-                         const float *keep)
+SIMD_INLINE void forward_pool(float *restrict y, const float *restrict z,
+                              const struct lanes_tail *tail, struct lanes_norm norm,
+                              const float *keep)
 {
     size_t row = tail->in.width * LANES;
     for (size_t v = 0; v < tail->out.height; v++) {
@@ -186,9 +184,9 @@ INLINE void forward_pool(float *restrict y, const float *restrict z,
     }
 }
 
-INLINE void forward_upsample(float *restrict y, const float *restrict z,
-                             const struct lanes_tail *tail, struct lanes_norm norm,
-                             const float *keep)
+SIMD_INLINE void forward_upsample(float *restrict y, const float *restrict z,
+                                  const struct lanes_tail *tail, struct lanes_norm norm,
+                                  const float *keep)
 {
     size_t row = tail->out.width * LANES;
     for (size_t v = 0; v < tail->in.height; v++) {
@@ -244,8 +242,8 @@ struct row_sums {
 };
 
 /* g and its share of the sums, of one pixel; y and g may be the same. */
-INLINE void gradient_pixel(struct row_sums *row, float *g, const float *y,
-                           const float *dy, float slope, float unslope)
+SIMD_INLINE void gradient_pixel(struct row_sums *row, float *g, const float *y,
+                                const float *dy, float slope, float unslope)
 {
     float normalised[LANES];
     float by[LANES];
@@ -265,14 +263,14 @@ INLINE void gradient_pixel(struct row_sums *row, float *g, const float *y,
     }
 }
 
-INLINE void add_row(struct sums *sums, const struct row_sums *row)
+SIMD_INLINE void add_row(struct sums *sums, const struct row_sums *row)
 {
     widen(sums->g, row->g);
     widen(sums->product, row->product);
 }
 
-INLINE void gradient_same(struct sums *sums, float *g, const float *y, const float *dy,
-                          const struct lanes_tail *tail)
+SIMD_INLINE void gradient_same(struct sums *sums, float *g, const float *y,
+                               const float *dy, const struct lanes_tail *tail)
 {
     float unslope = 1 / tail->slope;
     size_t pixels = tail->out.height * tail->out.width;
@@ -288,8 +286,8 @@ INLINE void gradient_same(struct sums *sums, float *g, const float *y, const flo
 }
 
 /* sum = what an upsampling's patch of rows x columns pixels gets back */
-INLINE void sum_patch(float *restrict sum, const float *restrict dy, size_t row,
-                      size_t rows, size_t columns)
+SIMD_INLINE void sum_patch(float *restrict sum, const float *restrict dy, size_t row,
+                           size_t rows, size_t columns)
 {
     PIXEL
     {
@@ -305,8 +303,8 @@ INLINE void sum_patch(float *restrict sum, const float *restrict dy, size_t row,
     }
 }
 
-INLINE void gradient_upsample(struct sums *sums, float *g, const float *y,
-                              const float *dy, const struct lanes_tail *tail)
+SIMD_INLINE void gradient_upsample(struct sums *sums, float *g, const float *y,
+                                   const float *dy, const struct lanes_tail *tail)
 {
     float unslope = 1 / tail->slope;
     size_t out_row = tail->out.width * LANES;
@@ -346,13 +344,14 @@ struct factors {
     float keep[LANES];
 };
 
-INLINE float through_norm(float z, float g, const struct factors *f, float keep)
+SIMD_INLINE float through_norm(float z, float g, const struct factors *f, float keep)
 {
     return (g * f->inverse_std - f->base - (z - f->mean) * f->factor) * keep;
 }
 
-INLINE void backward_same(float *restrict dz, const float *restrict z,
-                          const float *restrict g, size_t pixels, const struct factors *f)
+SIMD_INLINE void backward_same(float *restrict dz, const float *restrict z,
+                               const float *restrict g, size_t pixels,
+                               const struct factors *f)
 {
     for (size_t p = 0; p < pixels * LANES; p += LANES) {
         PIXEL
@@ -363,8 +362,8 @@ INLINE void backward_same(float *restrict dz, const float *restrict z,
 }
 
 /* Where no pool looks: a last row or column of an odd side. */
-INLINE void backward_unseen(float *restrict dz, const float *restrict z, size_t pixels,
-                            const struct factors *f)
+SIMD_INLINE void backward_unseen(float *restrict dz, const float *restrict z,
+                                 size_t pixels, const struct factors *f)
 {
     for (size_t p = 0; p < pixels * LANES; p += LANES) {
         PIXEL
@@ -375,9 +374,9 @@ INLINE void backward_unseen(float *restrict dz, const float *restrict z, size_t 
 }
 
 /* dz of one pixel, which takes what is left of the pool's gradient if it is the most. */
-INLINE void backward_pixel(float *restrict dz, const float *restrict z,
-                           const float *restrict most, float *restrict left,
-                           const struct factors *f)
+SIMD_INLINE void backward_pixel(float *restrict dz, const float *restrict z,
+                                const float *restrict most, float *restrict left,
+                                const struct factors *f)
 {
     float taken[LANES];
     PIXEL
@@ -391,8 +390,9 @@ INLINE void backward_pixel(float *restrict dz, const float *restrict z,
     }
 }
 
-INLINE void backward_patch(float *restrict dz, const float *restrict z,
-                           const float *restrict g, size_t row, const struct factors *f)
+SIMD_INLINE void backward_patch(float *restrict dz, const float *restrict z,
+                                const float *restrict g, size_t row,
+                                const struct factors *f)
 {
     float most[LANES];
     float left[LANES];
@@ -411,9 +411,9 @@ INLINE void backward_patch(float *restrict dz, const float *restrict z,
     backward_pixel(dz + row + LANES, z + row + LANES, most, left, f);
 }
 
-INLINE void backward_pool(float *restrict dz, const float *restrict z,
-                          const float *restrict g, const struct lanes_tail *tail,
-                          const struct factors *f)
+SIMD_INLINE void backward_pool(float *restrict dz, const float *restrict z,
+                               const float *restrict g, const struct lanes_tail *tail,
+                               const struct factors *f)
 {
     size_t row = tail->in.width * LANES;
     for (size_t v = 0; v < tail->out.height; v++) {

@@ -125,30 +125,30 @@ typedef float v8 __attribute__((vector_size(32), aligned(4), may_alias));
 typedef float v4 __attribute__((vector_size(16), aligned(4), may_alias));
 typedef float v1 __attribute__((may_alias));
 
-#define INLINE static inline __attribute__((always_inline))
 enum { TILE_ROWS = 8 };
 
 /* c (ROWS, width of VECTOR) = a (ROWS, k) b (k, that width); c and b have n columns */
-#define DEFINE_TILE(NAME, VECTOR, ROWS)                                              \
-    INLINE void NAME(float *c, struct strided a, const float *b, size_t k, size_t n) \
-    {                                                                                \
-        VECTOR sum[ROWS];                                                            \
-        _Pragma("GCC unroll 8") for (size_t i = 0; i < (ROWS); i++)                  \
-        {                                                                            \
-            sum[i] = (VECTOR){0};                                                    \
-        }                                                                            \
-        for (size_t p = 0; p < k; p++) {                                             \
-            VECTOR row = *(const VECTOR *)(b + p * n);                               \
-            const float *column = a.at + p * a.step;                                 \
-            _Pragma("GCC unroll 8") for (size_t i = 0; i < (ROWS); i++)              \
-            {                                                                        \
-                sum[i] += column[i * a.row] * row;                                   \
-            }                                                                        \
-        }                                                                            \
-        _Pragma("GCC unroll 8") for (size_t i = 0; i < (ROWS); i++)                  \
-        {                                                                            \
-            *(VECTOR *)(c + i * n) = sum[i];                                         \
-        }                                                                            \
+#define DEFINE_TILE(NAME, VECTOR, ROWS)                                         \
+    SIMD_INLINE void NAME(float *c, struct strided a, const float *b, size_t k, \
+                          size_t n)                                             \
+    {                                                                           \
+        VECTOR sum[ROWS];                                                       \
+        _Pragma("GCC unroll 8") for (size_t i = 0; i < (ROWS); i++)             \
+        {                                                                       \
+            sum[i] = (VECTOR){0};                                               \
+        }                                                                       \
+        for (size_t p = 0; p < k; p++) {                                        \
+            VECTOR row = *(const VECTOR *)(b + p * n);                          \
+            const float *column = a.at + p * a.step;                            \
+            _Pragma("GCC unroll 8") for (size_t i = 0; i < (ROWS); i++)         \
+            {                                                                   \
+                sum[i] += column[i * a.row] * row;                              \
+            }                                                                   \
+        }                                                                       \
+        _Pragma("GCC unroll 8") for (size_t i = 0; i < (ROWS); i++)             \
+        {                                                                       \
+            *(VECTOR *)(c + i * n) = sum[i];                                    \
+        }                                                                       \
     }
 
 DEFINE_TILE(tile_8x16, v16, TILE_ROWS)
@@ -161,22 +161,22 @@ DEFINE_TILE(tile_1x4, v4, 1)
 DEFINE_TILE(tile_1x1, v1, 1)
 
 /* c (m, WIDTH) = a (m, k) b (k, WIDTH): tiles of 8 rows, the last one moved back */
-#define DEFINE_STRIP(NAME, TILE, SINGLE)                                             \
-    INLINE void NAME(float *c, struct strided a, const float *b, size_t m, size_t k, \
-                     size_t n)                                                       \
-    {                                                                                \
-        if (m < TILE_ROWS) {                                                         \
-            for (size_t i = 0; i < m; i++) {                                         \
-                struct strided row = {a.at + i * a.row, a.row, a.step};              \
-                SINGLE(c + i * n, row, b, k, n);                                     \
-            }                                                                        \
-            return;                                                                  \
-        }                                                                            \
-        for (size_t done = 0; done < m; done += TILE_ROWS) {                         \
-            size_t i = done + TILE_ROWS <= m ? done : m - TILE_ROWS;                 \
-            struct strided rows = {a.at + i * a.row, a.row, a.step};                 \
-            TILE(c + i * n, rows, b, k, n);                                          \
-        }                                                                            \
+#define DEFINE_STRIP(NAME, TILE, SINGLE)                                        \
+    SIMD_INLINE void NAME(float *c, struct strided a, const float *b, size_t m, \
+                          size_t k, size_t n)                                   \
+    {                                                                           \
+        if (m < TILE_ROWS) {                                                    \
+            for (size_t i = 0; i < m; i++) {                                    \
+                struct strided row = {a.at + i * a.row, a.row, a.step};         \
+                SINGLE(c + i * n, row, b, k, n);                                \
+            }                                                                   \
+            return;                                                             \
+        }                                                                       \
+        for (size_t done = 0; done < m; done += TILE_ROWS) {                    \
+            size_t i = done + TILE_ROWS <= m ? done : m - TILE_ROWS;            \
+            struct strided rows = {a.at + i * a.row, a.row, a.step};            \
+            TILE(c + i * n, rows, b, k, n);                                     \
+        }                                                                       \
     }
 
 DEFINE_STRIP(strip_16, tile_8x16, tile_1x16)

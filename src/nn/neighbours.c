@@ -17,8 +17,6 @@
 #include "base/simd.h"
 #include "nn/rng.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
 enum {
     SAMPLES = NEIGHBOURS_SAMPLES,
     LANES_MAX = 16, /* of the widest vectors */
@@ -92,13 +90,13 @@ struct member {
     const float *samples; /* (count, SAMPLES) */
 };
 
-INLINE struct member first_member(const struct neighbours *n)
+SIMD_INLINE struct member first_member(const struct neighbours *n)
 {
     return (struct member){n->feature_index, n->member_features[0], n->samples};
 }
 
-INLINE struct member next_member(const struct neighbours *n, struct member member,
-                                 size_t next)
+SIMD_INLINE struct member next_member(const struct neighbours *n, struct member member,
+                                      size_t next)
 {
     member.features += member.count;
     member.samples += member.count * SAMPLES;
@@ -106,7 +104,7 @@ INLINE struct member next_member(const struct neighbours *n, struct member membe
     return member;
 }
 
-INLINE float add_up(const float partial[static PARTIAL_SUMS])
+SIMD_INLINE float add_up(const float partial[static PARTIAL_SUMS])
 {
     float sum[PARTIAL_SUMS];
     memcpy(sum, partial, sizeof sum);
@@ -124,20 +122,20 @@ typedef float quarter __attribute__((vector_size(4 * sizeof(float))));
 typedef int32_t quarter_mask __attribute__((vector_size(4 * sizeof(float))));
 
 /* Smaller of each lane. */
-INLINE void lower_half(half *b, const half *a)
+SIMD_INLINE void lower_half(half *b, const half *a)
 {
     half_mask less = *a < *b;
     *b = (half)(((half_mask)*a & less) | ((half_mask)*b & ~less));
 }
 
-INLINE void lower_quarter(quarter *b, const quarter *a)
+SIMD_INLINE void lower_quarter(quarter *b, const quarter *a)
 {
     quarter_mask less = *a < *b;
     *b = (quarter)(((quarter_mask)*a & less) | ((quarter_mask)*b & ~less));
 }
 
 /* Lane i of `least`: the smallest lane of q[i]. */
-INLINE void least_of_four(quarter *least, const quarter q[static 4])
+SIMD_INLINE void least_of_four(quarter *least, const quarter q[static 4])
 {
     quarter ab = __builtin_shufflevector(q[0], q[1], 0, 4, 1, 5);
     quarter ab_upper = __builtin_shufflevector(q[0], q[1], 2, 6, 3, 7);

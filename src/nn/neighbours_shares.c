@@ -7,13 +7,11 @@
 
 #include "base/simd.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
 enum { SAMPLES = NEIGHBOURS_SAMPLES };
 
 /* One member's part: features and samples (count, SAMPLES) are its own. */
-INLINE void add_shares(float *shares, const uint32_t *features, const float *samples,
-                       size_t count, float inverse_scale, const float *z)
+SIMD_INLINE void add_shares(float *shares, const uint32_t *features, const float *samples,
+                            size_t count, float inverse_scale, const float *z)
 {
     float squared[SAMPLES] = {0};
     for (size_t k = 0; k < count; k++) {

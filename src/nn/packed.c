@@ -16,8 +16,6 @@
 
 #include "base/simd.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
 /* Inputs per pass, so that a panel's part (16 KiB) stays in the first-level cache. */
 enum { PASS_INPUTS = 256 };
 

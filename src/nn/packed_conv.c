@@ -15,8 +15,6 @@
 
 #include "base/simd.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
 enum {
     GROUP = 8,   /* outputs at a time; what is left over is a group of 4, of 2 and of 1 */
     NARROW = 8,  /* images up to so wide: two rows to a vector of AVX-512 */

@@ -9,8 +9,6 @@
 
 #include "base/simd.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
 void packed_copy(float *y, struct packed_layout to, const float *x,
                  struct packed_layout from, struct image_shape shape)
 {
@@ -22,14 +20,14 @@ void packed_copy(float *y, struct packed_layout to, const float *x,
     }
 }
 
-INLINE float larger(float a, float b)
+SIMD_INLINE float larger(float a, float b)
 {
     return a > b ? a : b;
 }
 
 /* count is constant after inlining. */
-INLINE void pool_chunk(float *restrict y, const float *restrict upper,
-                       const float *restrict lower, size_t count)
+SIMD_INLINE void pool_chunk(float *restrict y, const float *restrict upper,
+                            const float *restrict lower, size_t count)
 {
 #pragma omp simd
     for (size_t u = 0; u < count; u++) {
@@ -38,7 +36,7 @@ INLINE void pool_chunk(float *restrict y, const float *restrict upper,
     }
 }
 
-INLINE void upsample_chunk(float *restrict y, const float *restrict x, size_t count)
+SIMD_INLINE void upsample_chunk(float *restrict y, const float *restrict x, size_t count)
 {
 #pragma omp simd
     for (size_t u = 0; u < count; u++) {
@@ -48,13 +46,13 @@ INLINE void upsample_chunk(float *restrict y, const float *restrict x, size_t co
 }
 
 /* Where the chunk after `done` pixels begins. */
-INLINE size_t chunk_at(size_t done, size_t chunk, size_t width)
+SIMD_INLINE size_t chunk_at(size_t done, size_t chunk, size_t width)
 {
     return done + chunk <= width ? done : width - chunk;
 }
 
-INLINE void pool_row(float *y, const float *upper, const float *lower, size_t width,
-                     size_t chunk)
+SIMD_INLINE void pool_row(float *y, const float *upper, const float *lower, size_t width,
+                          size_t chunk)
 {
     for (size_t done = 0; done < width; done += chunk) {
         size_t u = chunk_at(done, chunk, width);
@@ -62,7 +60,7 @@ INLINE void pool_row(float *y, const float *upper, const float *lower, size_t wi
     }
 }
 
-INLINE void upsample_row(float *y, const float *x, size_t width, size_t chunk)
+SIMD_INLINE void upsample_row(float *y, const float *x, size_t width, size_t chunk)
 {
     for (size_t done = 0; done < width; done += chunk) {
         size_t u = chunk_at(done, chunk, width);
@@ -126,9 +124,9 @@ static void clear(float *y, struct packed_layout to, struct image_shape shape)
 
 /* Two rows of dx, of dy's row and two rows of x; without branches, as which pixel is the
  * largest cannot be predicted. */
-INLINE void pool_back_chunk(float *restrict d_upper, float *restrict d_lower,
-                            const float *restrict dy, const float *restrict upper,
-                            const float *restrict lower, size_t count)
+SIMD_INLINE void pool_back_chunk(float *restrict d_upper, float *restrict d_lower,
+                                 const float *restrict dy, const float *restrict upper,
+                                 const float *restrict lower, size_t count)
 {
 #pragma omp simd
     for (size_t u = 0; u < count; u++) {
@@ -148,7 +146,7 @@ struct rows_back {
     const float *dy, *upper, *lower;
 };
 
-INLINE void pool_back_row(struct rows_back rows, size_t width, size_t chunk)
+SIMD_INLINE void pool_back_row(struct rows_back rows, size_t width, size_t chunk)
 {
     for (size_t done = 0; done < width; done += chunk) {
         size_t u = chunk_at(done, chunk, width);
