@@ -396,3 +396,12 @@ def test_networks_that_do_not_fit_are_refused_before_training(deepsad, trained, 
         done = run(deepsad, "train", data, "--out", tmp_path / "m", "--set", setting, check=False)
         assert done.returncode == code and says in done.stderr, (setting, done.stderr)
     assert not (tmp_path / "m").exists()
+
+
+def test_training_that_the_memory_cannot_hold_is_refused_at_once(deepsad, tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(1).random((60, 256, 256), np.float32))
+    network = "conv3x3:255," * 23 + "rep:4"  # about 360 GiB
+    done = run(deepsad, "train", tmp_path / "x.npy", "--out", tmp_path / "m", "--set",
+               f"network={network}", "--set", "cold_start=networks", check=False)
+    assert done.returncode == 1 and "GiB" in done.stderr and "pool earlier" in done.stderr
+    assert not (tmp_path / "m").exists()

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/memory.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* The number in the file; infinity where it holds none ("max") or is not there. */
+static double read_limit(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return (double)INFINITY;
+    }
+    char text[32];
+    unsigned long long bytes = 0;
+    bool found = fgets(text, sizeof text, file) != NULL &&
+                 sscanf(text, "%llu", &bytes) == 1 && bytes > 0;
+    fclose(file);
+    return found ? (double)bytes : (double)INFINITY;
+}
+
+double memory_total(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    double machine =
+        pages > 0 && size > 0 ? (double)pages * (double)size : (double)INFINITY;
+    return fmin(machine, read_limit("/sys/fs/cgroup/memory.max"));
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_MEMORY_H
+#define BASE_MEMORY_H
+
+/* Bytes of memory that this machine has, or that its container (cgroup) may use if that
+ * is less. For refusing what cannot fit: the system hands out more memory than there is
+ * and ends processes later. Infinity where it is not known. */
+double memory_total(void);
+
+#endif
