@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/memory.h"
 
+#include <malloc.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -27,4 +28,14 @@ double memory_total(void)
     double machine =
         pages > 0 && size > 0 ? (double)pages * (double)size : (double)INFINITY;
     return fmin(machine, read_limit("/sys/fs/cgroup/memory.max"));
+}
+
+void memory_return_blocks(int bytes)
+{
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, bytes);
+    mallopt(M_TRIM_THRESHOLD, 2 * bytes); /* the ratio that the library keeps, too */
+#else
+    (void)bytes;
+#endif
 }
