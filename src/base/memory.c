@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* The number in the file; infinity where it holds none ("max") or is not there. */
@@ -14,12 +15,11 @@ static double read_limit(const char *path)
     if (file == NULL) {
         return (double)INFINITY;
     }
-    char text[32];
-    unsigned long long bytes = 0;
-    bool found = fgets(text, sizeof text, file) != NULL &&
-                 sscanf(text, "%llu", &bytes) == 1 && bytes > 0;
+    char text[32] = "";
+    bool read = fgets(text, sizeof text, file) != NULL;
     fclose(file);
-    return found ? (double)bytes : (double)INFINITY;
+    unsigned long long bytes = read ? strtoull(text, NULL, 10) : 0;
+    return bytes > 0 ? (double)bytes : (double)INFINITY;
 }
 
 double memory_total(void)
