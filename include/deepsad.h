@@ -62,8 +62,8 @@ struct deepsad_dataset {
 /* How a file is read; zero-initialise for the defaults. By extension of the path:
  * .csv, .npy, IDX images (*idx3-ubyte), CIFAR-10 binary records (.bin), each also .gz.
  * Pixels (bytes of IDX, of CIFAR-10, of NPY arrays of 3 or 4 dimensions) become [0, 1].
- * Without normal_class every row of IDX and CIFAR-10 is unlabeled. An option that the
- * format gives no meaning is an error. */
+ * Without normal_class every row of IDX and CIFAR-10 is unlabeled; IDX takes it and
+ * labels together only. An option that the format gives no meaning is an error. */
 struct deepsad_read_options {
     const char *label_column;  /* CSV: column of labels; NULL = "label" if there is one */
     const char *label_map;     /* CSV: "0=normal,1=anomalous": further spellings */

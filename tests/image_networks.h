@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "nn/architecture_parse.h"
 #include "nn/folded.h"
 #include "nn/network.h"
 #include "nn/rng.h"

@@ -59,6 +59,16 @@ static bool is_image_of(const struct npy_header *header,
            columns->channels == (count == 4 ? shape[1] : 1);
 }
 
+/* (n, h, w, c), as many libraries have images. */
+static bool is_channels_last(const struct npy_header *header,
+                             const struct rows_columns *columns)
+{
+    const size_t *shape = header->shape;
+    return header->dimensions == 4 && columns->channels > 0 &&
+           shape[1] == columns->height && shape[2] == columns->width &&
+           shape[3] == columns->channels;
+}
+
 static bool fail_shape(struct rows *rows, const struct npy_header *header)
 {
     const struct rows_columns *columns = &rows->columns;
@@ -75,8 +85,11 @@ static bool fail_shape(struct rows *rows, const struct npy_header *header)
     return rows_fail(
         rows, 422, "",
         "the array's shape is (%s%s); a row for each sample is expected, and "
-        "the model has %zu features%s",
-        found, header->dimensions == 1 ? "," : "", columns->count, wanted);
+        "the model has %zu features%s%s",
+        found, header->dimensions == 1 ? "," : "", columns->count, wanted,
+        is_channels_last(header, columns)
+            ? "; channels come first: array.transpose(0, 3, 1, 2)"
+            : "");
 }
 
 static bool check_shape(struct rows *rows, const struct npy_header *header)

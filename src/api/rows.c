@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/rows_nest.h"
 #include "base/identifier.h"
 
 enum { ROWS_FLOATS_MIN = 1024, ROWS_IDS_MIN = 64, QUOTED_MAX = 80 };
@@ -247,13 +248,18 @@ bool rows_choose(struct rows *rows, const char *name, size_t length, size_t *col
 bool rows_end_row(struct rows *rows)
 {
     if (rows->filled != rows->columns.count) {
-        char pointer[ROWS_POINTER_MAX];
+        char pointer[ROWS_POINTER_MAX], shape[ROWS_SHAPE_MAX] = "";
+        bool image = rows->columns.channels > 0;
         rows_pointer(pointer, rows->count);
+        if (image) {
+            rows_shape_print(shape, &rows->columns);
+        }
         return rows_fail(
             rows, 422, pointer,
-            "row %zu has %zu values, the model has %zu features; null stands "
+            "row %zu has %zu values, the model has %zu features%s%s; null stands "
             "for a missing value",
-            rows->count, rows->filled, rows->columns.count);
+            rows->count, rows->filled, rows->columns.count,
+            image ? ", as images of " : "", shape);
     }
     rows->count++;
     return true;

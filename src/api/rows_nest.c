@@ -25,8 +25,8 @@ void rows_shape_print(char out[static ROWS_SHAPE_MAX], const struct rows_columns
     if (columns->channels != 1) {
         used = (size_t)snprintf(out, ROWS_SHAPE_MAX, "%zu x ", columns->channels);
     }
-    snprintf(out + used, ROWS_SHAPE_MAX - used, "%zu x %zu", columns->height,
-             columns->width);
+    snprintf(out + used, ROWS_SHAPE_MAX - used, "%zu x %zu%s", columns->height,
+             columns->width, columns->channels != 1 ? " (channels, height, width)" : "");
 }
 
 /* The first `count` indices behind the row's: of a plane, if there are any, and a line.

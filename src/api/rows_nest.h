@@ -30,7 +30,7 @@ bool rows_nest_overflow(struct rows *rows);
 void rows_nest_pointer(char out[static ROWS_POINTER_MAX], const struct rows *rows);
 
 /* "28 x 28", "3 x 32 x 32": the images' shape for a message. */
-enum { ROWS_SHAPE_MAX = 72 };
+enum { ROWS_SHAPE_MAX = 104 };
 void rows_shape_print(char out[static ROWS_SHAPE_MAX],
                       const struct rows_columns *columns);
 

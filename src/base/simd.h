@@ -33,6 +33,26 @@ enum simd_level { SIMD_BASELINE, SIMD_AVX2, SIMD_AVX512 };
 #define SIMD_X86 0
 #endif
 
+/* NAME_avx512(...), NAME_avx2(...) or NAME_baseline(...), the one for `level`. */
+#if SIMD_X86
+#define SIMD_CALL(level, name, ...)        \
+    do {                                   \
+        if ((level) == SIMD_AVX512) {      \
+            name##_avx512(__VA_ARGS__);    \
+        } else if ((level) == SIMD_AVX2) { \
+            name##_avx2(__VA_ARGS__);      \
+        } else {                           \
+            name##_baseline(__VA_ARGS__);  \
+        }                                  \
+    } while (0)
+#else
+#define SIMD_CALL(level, name, ...)   \
+    do {                              \
+        (void)(level);                \
+        name##_baseline(__VA_ARGS__); \
+    } while (0)
+#endif
+
 /* The best that this machine has. */
 static inline enum simd_level simd_level(void)
 {

@@ -193,7 +193,8 @@ int deepsad_dataset_read(struct deepsad_dataset *out, const char *path,
             error, DEEPSAD_INVALID,
             "%s: no format of data has this name; read are .csv, .npy, "
             "-idx3-ubyte (images of MNIST's format) and .bin (CIFAR-10), and "
-            "each with .gz",
+            "each with .gz; other images: numpy.save them as one array, (n, height, "
+            "width) or (n, channels, height, width)",
             path);
     }
     struct stream stream;

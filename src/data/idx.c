@@ -133,6 +133,7 @@ int idx_read(struct deepsad_dataset *out, struct stream *stream,
              const struct deepsad_read_options *options, struct deepsad_error *error)
 {
     struct idx idx = {.images = stream, .has_classes = options->labels != NULL};
+    bool opened = false;
     int status = classes_init(&idx.choice, options, error);
     if (status == DEEPSAD_OK && idx.choice.chosen && !idx.has_classes) {
         status = error_set(error, DEEPSAD_INVALID,
@@ -140,14 +141,20 @@ int idx_read(struct deepsad_dataset *out, struct stream *stream,
                            "FILE-idx1-ubyte)",
                            stream->path);
     }
+    if (status == DEEPSAD_OK && idx.has_classes && !idx.choice.chosen) {
+        status = error_set(error, DEEPSAD_INVALID,
+                           "%s: classes without the one that is normal say nothing; name "
+                           "it (--normal-class K)",
+                           options->labels);
+    }
     if (status == DEEPSAD_OK && idx.has_classes) {
         status = stream_open(&idx.classes, options->labels, error);
-        idx.has_classes = status == DEEPSAD_OK;
+        opened = status == DEEPSAD_OK;
     }
     if (status == DEEPSAD_OK) {
         status = read_all(&idx, out, error);
     }
-    if (idx.has_classes) {
+    if (opened) {
         stream_close(&idx.classes);
     }
     free(idx.row);

@@ -343,83 +343,36 @@ static void ensemble_free(struct component *component)
     free(ensemble);
 }
 
+/* What all kinds have in common. */
+#define ENSEMBLE_OPS                                                               \
+    .tasks = ensemble_tasks, .work = ensemble_work, .threaded = ensemble_threaded, \
+    .prepare = ensemble_prepare, .fit = ensemble_fit, .finish = ensemble_finish,   \
+    .scratch = ensemble_scratch, .score = ensemble_score,                          \
+    .member_score = ensemble_member_score, .gradient = ensemble_gradient,          \
+    .code_width = ensemble_code_width, .encoder = ensemble_encoder,                \
+    .describe = ensemble_describe, .save = ensemble_save, .free = ensemble_free
+
 const struct component_ops ensemble_networks = {
     .kind = "networks",
-    .tasks = ensemble_tasks,
-    .work = ensemble_work,
-    .threaded = ensemble_threaded,
-    .prepare = ensemble_prepare,
-    .fit = ensemble_fit,
-    .finish = ensemble_finish,
-    .scratch = ensemble_scratch,
-    .score = ensemble_score,
-    .member_score = ensemble_member_score,
     .gradient_scratch = ensemble_gradient_scratch,
-    .gradient = ensemble_gradient,
     .entropy = ensemble_entropy,
-    .code_width = ensemble_code_width,
-    .encoder = ensemble_encoder,
-    .describe = ensemble_describe,
-    .save = ensemble_save,
-    .free = ensemble_free,
+    ENSEMBLE_OPS,
 };
 
 const struct component_ops ensemble_reconstruction = {
     .kind = "reconstruction",
-    .tasks = ensemble_tasks,
-    .work = ensemble_work,
-    .threaded = ensemble_threaded,
-    .prepare = ensemble_prepare,
-    .fit = ensemble_fit,
-    .finish = ensemble_finish,
-    .scratch = ensemble_scratch,
-    .score = ensemble_score,
-    .member_score = ensemble_member_score,
     .gradient_scratch = ensemble_gradient_scratch,
-    .gradient = ensemble_gradient,
-    .code_width = ensemble_code_width,
-    .encoder = ensemble_encoder,
-    .describe = ensemble_describe,
-    .save = ensemble_save,
-    .free = ensemble_free,
+    ENSEMBLE_OPS,
 };
 
 const struct component_ops ensemble_classifier = {
     .kind = "classifier",
-    .tasks = ensemble_tasks,
-    .work = ensemble_work,
-    .threaded = ensemble_threaded,
-    .prepare = ensemble_prepare,
-    .fit = ensemble_fit,
-    .finish = ensemble_finish,
-    .scratch = ensemble_scratch,
-    .score = ensemble_score,
-    .member_score = ensemble_member_score,
     .gradient_scratch = logit_gradient_scratch,
-    .gradient = ensemble_gradient,
-    .code_width = ensemble_code_width,
-    .encoder = ensemble_encoder,
-    .describe = ensemble_describe,
-    .save = ensemble_save,
-    .free = ensemble_free,
+    ENSEMBLE_OPS,
 };
 
 const struct component_ops ensemble_autoencoder = {
     .kind = "autoencoder",
-    .tasks = ensemble_tasks,
-    .work = ensemble_work,
-    .threaded = ensemble_threaded,
-    .prepare = ensemble_prepare,
-    .fit = ensemble_fit,
-    .finish = ensemble_finish,
-    .scratch = ensemble_scratch,
-    .score = ensemble_score,
-    .member_score = ensemble_member_score,
     .gradient_scratch = ensemble_gradient_scratch,
-    .gradient = ensemble_gradient,
-    .code_width = ensemble_code_width,
-    .encoder = ensemble_encoder,
-    .describe = ensemble_describe,
-    .save = ensemble_save,
-    .free = ensemble_free,
+    ENSEMBLE_OPS,
 };

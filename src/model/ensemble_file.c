@@ -6,6 +6,7 @@
 
 #include "base/buffer.h"
 #include "model/network_cost.h"
+#include "nn/architecture_parse.h"
 #include "nn/matrix.h"
 
 enum { NAME_MAX_SIZE = 96, MEMBERS_MAX = 64 };
@@ -380,9 +381,11 @@ static int load_member(struct ensemble *ensemble, const struct safetensors *file
     if (status == DEEPSAD_OK && member->output == ENSEMBLE_DISTANCE) {
         status = load_center(member, file, k, error);
     }
-    return status != DEEPSAD_OK
-               ? status
-               : folded_from_network(&member->folded, member->network, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    network_end_training(member->network);
+    return folded_from_network(&member->folded, member->network, error);
 }
 
 static int load_medians(struct ensemble *ensemble, const struct safetensors *file,

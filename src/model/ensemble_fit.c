@@ -13,6 +13,7 @@
 #include "base/simd.h"
 #include "model/network_cost.h"
 #include "model/order.h"
+#include "nn/center.h"
 
 /* Medians are taken over at most so many rows. */
 enum { ENSEMBLE_MEDIAN_ROWS = 8192 };
@@ -304,7 +305,7 @@ static int fit_center(struct ensemble_member *member, const struct training *tra
         index[sample.count++] = data->index[i];
     }
     sample.index = index;
-    int status = trainer_center(member->center, member->network, &sample, error);
+    int status = center_fit(member->center, member->network, &sample, error);
     free(index);
     return status;
 }
@@ -392,6 +393,7 @@ int ensemble_fit(struct component *component, const struct training *training, s
     status = fit_member(ensemble, member, &place, error);
     free(selection.index);
     if (status == DEEPSAD_OK) {
+        network_end_training(member->network);
         status = folded_from_network(&member->folded, member->network, error);
     }
     if (status == DEEPSAD_OK) {

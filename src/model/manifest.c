@@ -153,6 +153,21 @@ static bool all_rows_equal(const struct training *training)
     return true;
 }
 
+/* A network was asked for and not trained. */
+static bool network_is_idle(const struct manifest_facts *facts)
+{
+    return facts->recipe != NULL && strcmp(facts->recipe->network, "auto") != 0 &&
+           !facts->training->plan->networks;
+}
+
+/* (h, w, c), as many libraries have images, read as (c, h, w). */
+static bool looks_channels_last(const struct deepsad_model *model)
+{
+    size_t last = model->width;
+    return (last == 1 || last == 3 || last == 4) && model->channels > 4 &&
+           model->height > 4;
+}
+
 static json_t *describe_warnings(const struct deepsad_model *model,
                                  const struct manifest_facts *facts)
 {
@@ -172,6 +187,21 @@ static json_t *describe_warnings(const struct deepsad_model *model,
             warnings, json_string("calibrated on the training rows themselves: expect "
                                   "more false alarms than alpha; give more rows, or set "
                                   "calibration above 0"));
+    }
+    if (network_is_idle(facts)) {
+        json_array_append_new(
+            warnings,
+            json_string("no anomaly is labelled, so the network was not trained: "
+                        "label some, or --set cold_start=networks"));
+    }
+    if (looks_channels_last(model)) {
+        json_array_append_new(
+            warnings,
+            json_sprintf(
+                "the images were read as %zu channels of %zu x %zu: if the array "
+                "is (n, height, width, channels), save array.transpose(0, 3, 1, "
+                "2)",
+                model->channels, model->height, model->width));
     }
     if (all_rows_equal(training)) {
         json_array_append_new(

@@ -201,6 +201,15 @@ static const char *odd_column(char *const *names, size_t count, char *const *oth
 static int count_fault(const struct deepsad_model *model,
                        const struct deepsad_dataset *dataset, struct deepsad_error *error)
 {
+    if (model->channels > 0) {
+        return error_set(
+            error, DEEPSAD_INVALID,
+            "rows of %zu values; the model was trained on images of %zu x %zu "
+            "x %zu (channels, height, width), %zu values; an array has a row "
+            "for each image: a single one is array[None]",
+            dataset->features, model->channels, model->height, model->width,
+            model->features);
+    }
     const char *extra = NULL, *absent = NULL;
     if (model->named && dataset->names != NULL) {
         extra =
@@ -230,11 +239,17 @@ static int check_image(const struct deepsad_model *model,
                   model->height == dataset->height && model->width == dataset->width)) {
         return DEEPSAD_OK;
     }
+    bool channels_last = dataset->channels == model->height &&
+                         dataset->height == model->width &&
+                         dataset->width == model->channels;
     return error_set(error, DEEPSAD_INVALID,
                      "images of %zu x %zu x %zu (channels, height, width); the model was "
-                     "trained on %zu x %zu x %zu",
+                     "trained on %zu x %zu x %zu%s",
                      dataset->channels, dataset->height, dataset->width, model->channels,
-                     model->height, model->width);
+                     model->height, model->width,
+                     channels_last ? "; channels come first: save "
+                                     "array.transpose(0, 3, 1, 2)"
+                                   : "");
 }
 
 int deepsad_model_accepts(const struct deepsad_model *model,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/network_cost.h"
+#include "nn/architecture_parse.h"
 
 enum {
     PLAN_STEPS = 100,      /* whatever the number of rows: long training hurts */

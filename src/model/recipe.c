@@ -13,6 +13,7 @@
 #include "base/buffer.h"
 #include "base/setting_yaml.h"
 #include "nn/architecture.h"
+#include "nn/architecture_parse.h"
 
 static const char *const bases[] = {"default", "reference", NULL};
 static const char *const methods[] = {"deepsad", "autoencoder", "classifier", NULL};

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a network looks like, as a list of steps: an encoder's, from the input to the
- * representation, and of its autoencoder's decoder, back to the input. The paper's three
- * LeNets are here, encoder and decoder as in its code; other encoders are described by a
- * text, "conv:16,pool,conv:32,pool,dense:128,rep:64", and get the mirror decoder.
+ * representation, and of its autoencoder's decoder, back to the input. Whence they
+ * come, by name or from a text: nn/architecture_parse.h.
  */
 #ifndef NN_ARCHITECTURE_H
 #define NN_ARCHITECTURE_H
@@ -68,15 +67,16 @@ struct architecture {
 /* An encoder of dense steps. 1 <= count <= ARCHITECTURE_STEPS_MAX widths >= 1. */
 void architecture_dense(struct architecture *out, const size_t *widths, size_t count);
 
-/* By name: "mnist-lenet" (8-4 channels, rep 32), "fashion-mnist-lenet" (16-32, dense 128,
- * rep 64), "cifar-10-lenet" (32-64-128, rep 128): the paper's, appendix. Or by a list of
- * steps: `conv:N` (5 x 5), `conv3x3:N` and other odd kernels, `pool`, `dense:N`, and last
- * `rep:N`; blanks are ignored. Messages name the step and what is wrong with it. */
-int architecture_parse(struct architecture *out, const char *text,
-                       struct deepsad_error *error);
 /* The name, else the list of the encoder's steps, "conv:16,pool,...,rep:64": what
  * architecture_parse() takes. */
 void architecture_print(struct buffer *out, const struct architecture *architecture);
+
+/* A list to show in messages. */
+#define ARCHITECTURE_EXAMPLE "conv:16,pool,conv:32,pool,dense:128,rep:64"
+
+/* What is wrong with the place of the encoder's step `at`, as far as the steps before it
+ * tell, or NULL. */
+const char *architecture_order_fault(const struct architecture *architecture, size_t at);
 
 /* Whether images (or rows: height = width = 1) of this shape can go through: convs need
  * an image, pools at least 2 x 2, products must not overflow. Messages name the step and

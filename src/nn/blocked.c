@@ -45,22 +45,7 @@ static void multiply_tiles(float *c, size_t stride, struct strided a, const floa
                            size_t depth, size_t columns, bool first,
                            enum simd_level level)
 {
-    switch (level) {
-#if SIMD_X86
-    case SIMD_AVX512:
-        tiles_avx512(c, stride, a, b, depth, columns, first);
-        break;
-    case SIMD_AVX2:
-        tiles_avx2(c, stride, a, b, depth, columns, first);
-        break;
-#else
-    case SIMD_AVX512:
-    case SIMD_AVX2:
-#endif
-    case SIMD_BASELINE:
-        tiles_baseline(c, stride, a, b, depth, columns, first);
-        break;
-    }
+    SIMD_CALL(level, tiles, c, stride, a, b, depth, columns, first);
 }
 
 /* ---- Copies of b ---- */

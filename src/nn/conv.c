@@ -187,27 +187,6 @@ static void add_border(float *padded, const float *x, struct image_shape shape,
 
 /* ---- Entry points ---- */
 
-static void correlate(struct correlation job, float *y, const float *packed,
-                      enum simd_level level)
-{
-    switch (level) {
-#if SIMD_X86
-    case SIMD_AVX512:
-        correlate_avx512(&job, y, packed);
-        break;
-    case SIMD_AVX2:
-        correlate_avx2(&job, y, packed);
-        break;
-#else
-    case SIMD_AVX512:
-    case SIMD_AVX2:
-#endif
-    case SIMD_BASELINE:
-        correlate_baseline(&job, y, packed);
-        break;
-    }
-}
-
 /* y (to) = x (from), with `padding` around it, times packed weights */
 static void convolve(float *y, const float *x, const float *packed, struct image_shape to,
                      struct image_shape from, size_t kernel, size_t padding,
@@ -224,7 +203,7 @@ static void convolve(float *y, const float *x, const float *packed, struct image
                               .height = to.height,
                               .width = to.width,
                               .y_plane = to.height * to.width * LANES};
-    correlate(job, y, packed, level);
+    SIMD_CALL(level, correlate, &job, y, packed);
 }
 
 void conv_forward_level(const struct conv *conv, float *y, const float *x,
@@ -239,26 +218,6 @@ void conv_backward_level(const struct conv *conv, float *dx, const float *dy,
 {
     size_t padding = conv->transposed ? conv->padding : conv->kernel - 1 - conv->padding;
     convolve(dx, dy, packed, conv->in, conv->out, conv->kernel, padding, scratch, level);
-}
-
-static void sum_gradient(struct gradient job, enum simd_level level)
-{
-    switch (level) {
-#if SIMD_X86
-    case SIMD_AVX512:
-        gradient_avx512(job);
-        break;
-    case SIMD_AVX2:
-        gradient_avx2(job);
-        break;
-#else
-    case SIMD_AVX512:
-    case SIMD_AVX2:
-#endif
-    case SIMD_BASELINE:
-        gradient_baseline(job);
-        break;
-    }
 }
 
 /* Rows of a strip: BLOCK channels of a and one of padded b. */
@@ -291,7 +250,7 @@ void conv_backward_weights_level(const struct conv *conv, float *dweight, const 
                            .b_plane = plane,
                            .b_row = row,
                            .strip = strip_rows(a.width, conv->kernel)};
-    sum_gradient(job, level);
+    SIMD_CALL(level, gradient, job);
 }
 
 void conv_forward(const struct conv *conv, float *y, const float *x, const float *packed,

@@ -10,7 +10,8 @@
 #include <math.h>
 #include <stdint.h>
 
-#define BATCH_NORM_EPS 1e-4
+/* LAYER_BATCH_NORM_EPSILON, not rounded to float. */
+#define BATCH_NORM_EPSILON 1e-4
 
 enum {
     /* Rows of a tile, multiples of the packed kernel's 6. */
@@ -183,7 +184,7 @@ static struct affine affine_of(const struct fold *fold, size_t output, size_t ou
     if (fold->norm != NULL) {
         size_t channel = output / (outputs / fold->norm->out.channels);
         double variance = (double)network->state[fold->norm->variance + channel];
-        affine.scale = 1 / sqrt(variance + BATCH_NORM_EPS);
+        affine.scale = 1 / sqrt(variance + BATCH_NORM_EPSILON);
         affine.shift -= (double)network->state[fold->norm->mean + channel];
         affine.shift *= affine.scale;
     }

@@ -61,7 +61,7 @@ struct folded_images {
     float *frames; /* (folded->frames), 0 outside the images */
     float *outputs;
     bool keep; /* outputs (folded->kept): of each step in a place of its own; else
-                  (folded->image): only the last one's */
+                  (2, folded->image): steps write to the two in turn */
 };
 
 /* y (folded_step_padded() of the last step) of a row x of the chain [from, to). */

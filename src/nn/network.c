@@ -320,6 +320,22 @@ void network_free(struct network *network)
     }
 }
 
+void network_end_training(struct network *network)
+{
+    free(network->grads);
+    network->grads = NULL;
+}
+
+bool network_has_images(const struct network *network)
+{
+    for (size_t i = 0; i < network->layer_count; i++) {
+        if (image_size(network->layers[i].in) > network->layers[i].in.channels) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void network_copy_encoder(struct network *encoder, const struct network *autoencoder)
 {
     memcpy(encoder->params, autoencoder->params,

@@ -46,7 +46,7 @@ struct network {
     struct layer *layers;
     size_t param_count;
     float *params;
-    float *grads; /* (param_count) */
+    float *grads; /* (param_count); NULL after network_end_training() */
     size_t state_count;
     float *state;
 };
@@ -74,6 +74,12 @@ int network_new_autoencoder(struct network **out, const struct network_shape *sh
                             bool sigmoid, struct rng *rng, struct deepsad_error *error);
 
 void network_free(struct network *network);
+
+/* Gives back what only training needs, for networks that are kept for their weights. */
+void network_end_training(struct network *network);
+
+/* Whether any of its layers sees rows as images. */
+bool network_has_images(const struct network *network);
 
 /* The encoder, then one dense output: the logit of being anomalous, for the supervised
  * classifier that Deep SAD is compared with. The encoder's representation is followed by

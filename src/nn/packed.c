@@ -102,45 +102,10 @@ typedef float quarter __attribute__((vector_size(PACKED_LANES / 4 * sizeof(float
 #include "nn/packed_kernel.inc"
 #endif
 
-static void multiply(struct pass pass, enum simd_level level)
-{
-    switch (level) {
-#if SIMD_X86
-    case SIMD_AVX512:
-        multiply_avx512(pass);
-        break;
-    case SIMD_AVX2:
-        multiply_avx2(pass);
-        break;
-#else
-    case SIMD_AVX512:
-    case SIMD_AVX2:
-#endif
-    case SIMD_BASELINE:
-        multiply_baseline(pass);
-        break;
-    }
-}
-
 void packed_distances(float *distance, const float *y, const float *center, size_t rows,
                       size_t padded)
 {
-    switch (simd_level()) {
-#if SIMD_X86
-    case SIMD_AVX512:
-        distances_avx512(distance, y, center, rows, padded);
-        break;
-    case SIMD_AVX2:
-        distances_avx2(distance, y, center, rows, padded);
-        break;
-#else
-    case SIMD_AVX512:
-    case SIMD_AVX2:
-#endif
-    case SIMD_BASELINE:
-        distances_baseline(distance, y, center, rows, padded);
-        break;
-    }
+    SIMD_CALL(simd_level(), distances, distance, y, center, rows, padded);
 }
 
 /* 1 / (1 + exp(-x)); exp by 2^n times a polynomial (Chebyshev fit, error 1e-8). Beyond
@@ -190,7 +155,8 @@ static void sigmoid_rows(const struct packed *layer, float *y, size_t rows)
 void packed_forward_level(const struct packed *layer, float *y, const float *x,
                           size_t stride, size_t rows, enum simd_level level)
 {
-    multiply((struct pass){layer, y, x, stride, rows, 0, 0}, level);
+    struct pass pass = {layer, y, x, stride, rows, 0, 0};
+    SIMD_CALL(level, multiply, pass);
     if (layer->activation == PACKED_SIGMOID) {
         sigmoid_rows(layer, y, rows);
     }

@@ -162,22 +162,7 @@ void packed_conv_forward_level(const struct packed_conv *conv, float *y,
                         .x = frame,
                         .to = packed_conv_output(conv),
                         .from = packed_conv_frame(conv)};
-    switch (level) {
-#if SIMD_X86
-    case SIMD_AVX512:
-        convolve_avx512(&pass);
-        break;
-    case SIMD_AVX2:
-        convolve_avx2(&pass);
-        break;
-#else
-    case SIMD_AVX512:
-    case SIMD_AVX2:
-#endif
-    case SIMD_BASELINE:
-        convolve_baseline(&pass);
-        break;
-    }
+    SIMD_CALL(level, convolve, &pass);
     if (conv->activation == PACKED_SIGMOID) {
         packed_sigmoid(y, packed_conv_output_size(conv));
     }

@@ -38,21 +38,11 @@ static bool has_batch_norm(const struct network *network)
     return false;
 }
 
-static bool has_images(const struct network *network)
-{
-    for (size_t i = 0; i < network->layer_count; i++) {
-        if (image_size(network->layers[i].in) > network->layers[i].in.channels) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* No crew where there is nothing to share: its threads take groups of lanes. */
 static int new_crew(struct crew **out, const struct network *network, size_t threads,
                     size_t rows, struct deepsad_error *error)
 {
-    size_t most = has_images(network) ? lanes_groups(rows) : 1;
+    size_t most = network_has_images(network) ? lanes_groups(rows) : 1;
     threads = threads < most ? threads : most;
     return threads > 1 ? crew_new(out, threads, error) : DEEPSAD_OK;
 }
@@ -248,12 +238,40 @@ static void done_loop(struct loop *loop)
     free(loop->labels);
 }
 
+/* Rows of a batch, read from all over the data. */
+struct gather {
+    float *x; /* (rows, features) */
+    const struct trainer_data *data;
+    const struct batches *batches;
+};
+
+/* Group i: the rows that its thread then most likely takes through the layers. */
+static void gather_task(void *closure, size_t i, size_t thread)
+{
+    const struct gather *gather = closure;
+    const struct trainer_data *data = gather->data;
+    size_t first = i * LANES;
+    size_t left = batches_rows(gather->batches) - first;
+    (void)thread;
+    matrix_gather(gather->x + first * data->features, data->rows,
+                  gather->batches->rows + first, left < LANES ? left : LANES,
+                  data->features);
+}
+
+/* x = the rows of the next batch */
+static void next_batch(float *x, const struct trainer_data *data, struct batches *batches,
+                       struct crew *crew, struct rng *rng)
+{
+    struct gather gather = {.x = x, .data = data, .batches = batches};
+    batches_next(batches, rng);
+    crew_run(crew, lanes_groups(batches_rows(batches)), gather_task, &gather);
+}
+
 static double step(struct loop *loop, struct rng *rng, double learning_rate)
 {
     const struct trainer_data *data = loop->data;
     size_t rows = batches_rows(&loop->batches);
-    batches_next(&loop->batches, rng);
-    matrix_gather(loop->x, data->rows, loop->batches.rows, rows, data->features);
+    next_batch(loop->x, data, &loop->batches, loop->trainer->crew, rng);
     if (loop->objective == AUTOENCODER) {
         return trainer_step_autoencoder(loop->trainer, loop->x, rows, learning_rate);
     }
@@ -386,8 +404,7 @@ static int warm(struct network *network, const struct trainer_data *data,
         status = tape_new(&tape, network, rows, crew, error);
     }
     for (size_t i = 0; i < passes && status == DEEPSAD_OK; i++) {
-        batches_next(batches, rng);
-        matrix_gather(x, data->rows, batches->rows, rows, data->features);
+        next_batch(x, data, batches, crew, rng);
         tape_forward_train(tape, network, x, rows);
     }
     if (status == DEEPSAD_OK && !all_finite(network->state, network->state_count)) {
@@ -423,101 +440,5 @@ int trainer_warm(struct network *network, const struct trainer_data *data, size_
     }
     crew_free(crew);
     batches_done(&batches);
-    return status;
-}
-
-/* ---- Center ---- */
-
-enum { CENTER_BLOCK = 256, CENTER_FLOATS = 1 << 22 };
-#define CENTER_LEAST 0.1
-
-/* Rows of a block. A tape keeps the outputs of all layers, which are large where they are
- * images: fewer rows then. */
-static size_t center_block(const struct network *encoder)
-{
-    size_t floats = 1;
-    for (size_t i = 0; i < encoder->layer_count; i++) {
-        floats += encoder->layers[i].outputs;
-    }
-    size_t groups = CENTER_FLOATS / floats / LANES;
-    if (!has_images(encoder) || groups >= CENTER_BLOCK / LANES) {
-        return CENTER_BLOCK;
-    }
-    return groups > 0 ? groups * LANES : LANES;
-}
-
-/* sum (outputs) += phi of each row, block by block */
-static void add_outputs(double *sum, struct tape *tape, const struct network *encoder,
-                        const struct trainer_data *data, float *x)
-{
-    size_t most = center_block(encoder);
-    for (size_t first = 0; first < data->count; first += most) {
-        size_t rows = data->count - first;
-        rows = rows < most ? rows : most;
-        const float *block = data->rows + first * data->features;
-        if (data->index != NULL) {
-            matrix_gather(x, data->rows, data->index + first, rows, data->features);
-            block = x;
-        }
-        const float *phi = tape_forward_eval(tape, encoder, block, rows);
-        for (size_t i = 0; i < rows; i++) {
-            for (size_t j = 0; j < encoder->outputs; j++) {
-                sum[j] += (double)phi[i * encoder->outputs + j];
-            }
-        }
-    }
-}
-
-/* A center at 0 would be reached by weights of 0: move it away. */
-static float away_from_zero(double mean)
-{
-    if (fabs(mean) < CENTER_LEAST) {
-        return mean < 0 ? (float)-CENTER_LEAST : (float)CENTER_LEAST;
-    }
-    return (float)mean;
-}
-
-static int mean_output(float *center, const struct network *encoder,
-                       const struct trainer_data *data, double *sum, struct tape *tape,
-                       float *x, struct deepsad_error *error)
-{
-    add_outputs(sum, tape, encoder, data, x);
-    for (size_t j = 0; j < encoder->outputs; j++) {
-        if (!isfinite(sum[j])) {
-            return error_set(error, DEEPSAD_INVALID,
-                             "the center is not finite: scale the features");
-        }
-    }
-    for (size_t j = 0; j < encoder->outputs; j++) {
-        center[j] = away_from_zero(sum[j] / (double)data->count);
-    }
-    return DEEPSAD_OK;
-}
-
-int trainer_center(float *center, const struct network *encoder,
-                   const struct trainer_data *data, struct deepsad_error *error)
-{
-    if (data->count == 0 || data->features != encoder->inputs) {
-        return error_set(error, DEEPSAD_INVALID,
-                         "the center needs rows of %zu features, got %zu rows of %zu",
-                         encoder->inputs, data->count, data->features);
-    }
-    double *sum = calloc(encoder->outputs, sizeof *sum);
-    if (sum == NULL) {
-        return error_no_memory(error, "the center");
-    }
-    struct tape *tape = NULL;
-    float *x = NULL;
-    size_t rows = center_block(encoder);
-    int status = matrix_new(&x, rows, data->features, "the center", error);
-    if (status == DEEPSAD_OK) {
-        status = tape_new(&tape, encoder, rows, NULL, error);
-    }
-    if (status == DEEPSAD_OK) {
-        status = mean_output(center, encoder, data, sum, tape, x, error);
-    }
-    tape_free(tape);
-    free(x);
-    free(sum);
     return status;
 }

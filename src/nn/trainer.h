@@ -81,12 +81,7 @@ int trainer_fit_autoencoder(struct network *autoencoder, const struct trainer_da
                             const struct trainer_watch *watch,
                             struct deepsad_error *error);
 
-/* c = mean of phi over the data in eval mode; |c_j| < 0.1 becomes +-0.1 (section 3, as
- * the paper's code). center (encoder->outputs) */
-int trainer_center(float *center, const struct network *encoder,
-                   const struct trainer_data *data, struct deepsad_error *error);
-
-/* Minimises the Deep SAD loss around the fixed center. */
+/* Minimises the Deep SAD loss around the fixed center (encoder->outputs). */
 int trainer_fit_deepsad(struct network *encoder, const float *center,
                         const struct trainer_data *data,
                         const struct trainer_options *options, struct rng *rng,

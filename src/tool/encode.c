@@ -12,6 +12,7 @@
 #include "tool/options.h"
 #include "tool/output.h"
 #include "tool/reading.h"
+#include "tool/scale.h"
 #include "tool/stop.h"
 #include "tool/terminal.h"
 
@@ -105,15 +106,10 @@ static int encode_file(struct codes *out, const struct encode_values *values,
     struct deepsad_dataset dataset = {0};
     int status = deepsad_model_load(&model, operands[0], error);
     if (status == DEEPSAD_OK) {
-        status = reading_read(&dataset, &values->reading, operands[1], error);
+        status = reading_read_for(&dataset, model, &values->reading, operands[1], error);
     }
     if (status == DEEPSAD_OK) {
-        status = deepsad_model_accepts(model, &dataset, error);
-        if (status != DEEPSAD_OK) {
-            error_prefix(error, "%s", operands[1]);
-        }
-    }
-    if (status == DEEPSAD_OK) {
+        scale_warn(model, &dataset, operands[1]);
         status = encode_rows(out, model, &dataset, error);
     }
     deepsad_dataset_clear(&dataset);

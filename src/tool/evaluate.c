@@ -11,6 +11,7 @@
 #include "tool/alpha.h"
 #include "tool/options.h"
 #include "tool/reading.h"
+#include "tool/scale.h"
 #include "tool/terminal.h"
 
 struct evaluate_values {
@@ -81,10 +82,11 @@ static int measure(struct deepsad_evaluation *out, const struct deepsad_model *m
                    struct deepsad_error *error)
 {
     struct deepsad_dataset dataset = {0};
-    int status = reading_read(&dataset, &values->reading, path, error);
+    int status = reading_read_for(&dataset, model, &values->reading, path, error);
     if (status == DEEPSAD_OK) {
-        status = deepsad_model_accepts(model, &dataset, error);
+        status = reading_need_labels(&dataset, error);
         if (status == DEEPSAD_OK) {
+            scale_warn(model, &dataset, path);
             status = deepsad_evaluate(out, model, &dataset,
                                       alpha_resolve(model, values->alpha), error);
         }

@@ -48,10 +48,19 @@ struct reading {
 int reading_read(struct deepsad_dataset *out, const struct reading *reading,
                  const char *path, struct deepsad_error *error);
 
+/* The same for rows that the model is to score: refuses those it does not take. */
+int reading_read_for(struct deepsad_dataset *out, const struct deepsad_model *model,
+                     const struct reading *reading, const char *path,
+                     struct deepsad_error *error);
+
 /* Rows by label. */
 struct reading_counts {
     size_t unlabeled, normal, anomalous;
 };
 struct reading_counts reading_count(const struct deepsad_dataset *dataset);
+
+/* An error that says where labels come from, if no row has one. */
+int reading_need_labels(const struct deepsad_dataset *dataset,
+                        struct deepsad_error *error);
 
 #endif

@@ -16,6 +16,7 @@
 #include "tool/options.h"
 #include "tool/output.h"
 #include "tool/reading.h"
+#include "tool/scale.h"
 #include "tool/stop.h"
 #include "tool/terminal.h"
 
@@ -199,16 +200,11 @@ static int score_file(struct scores *out, const struct score_values *values,
     struct deepsad_dataset dataset = {0};
     int status = deepsad_model_load(&model, operands[0], error);
     if (status == DEEPSAD_OK) {
-        status = reading_read(&dataset, &values->reading, operands[1], error);
-    }
-    if (status == DEEPSAD_OK) {
-        status = deepsad_model_accepts(model, &dataset, error);
-        if (status != DEEPSAD_OK) {
-            error_prefix(error, "%s", operands[1]);
-        }
+        status = reading_read_for(&dataset, model, &values->reading, operands[1], error);
     }
     if (status == DEEPSAD_OK) {
         out->alpha = alpha_resolve(model, values->alpha);
+        scale_warn(model, &dataset, operands[1]);
         status = score_rows(out, model, &dataset, error);
     }
     if (status == DEEPSAD_OK && values->explain > 0) {

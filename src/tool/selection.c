@@ -55,7 +55,10 @@ int selection_read(struct deepsad_dataset *out, const struct selection *selectio
         *out = dataset;
         return DEEPSAD_OK;
     }
-    status = deepsad_split(out, NULL, &dataset, how, error);
+    status = reading_need_labels(&dataset, error);
+    if (status == DEEPSAD_OK) {
+        status = deepsad_split(out, NULL, &dataset, how, error);
+    }
     if (status != DEEPSAD_OK) {
         error_prefix(error, "%s", path);
     }

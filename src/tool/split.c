@@ -109,7 +109,11 @@ static int make_parts(struct parts *parts, const struct split_values *values,
     struct deepsad_dataset dataset = {0};
     int status = reading_read(&dataset, &values->reading, path, error);
     if (status == DEEPSAD_OK) {
-        status = deepsad_split(&parts->data[0], &parts->data[1], &dataset, how, error);
+        status = reading_need_labels(&dataset, error);
+        if (status == DEEPSAD_OK) {
+            status =
+                deepsad_split(&parts->data[0], &parts->data[1], &dataset, how, error);
+        }
         if (status != DEEPSAD_OK) {
             error_prefix(error, "%s", path);
         }

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "data/scaler.h"
+#include "nn/architecture_parse.h"
 #include "nn/folded.h"
 #include "nn/neighbours.h"
 #include "nn/network.h"

@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "base/simd.h"
+#include "nn/architecture_parse.h"
 #include "nn/conv.h"
 #include "nn/layer.h"
 #include "nn/matrix.h"

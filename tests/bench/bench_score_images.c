@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "nn/architecture_parse.h"
 #include "nn/folded.h"
 #include "nn/network.h"
 #include "nn/rng.h"

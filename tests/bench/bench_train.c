@@ -14,6 +14,8 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "nn/architecture_parse.h"
+#include "nn/center.h"
 #include "nn/matrix.h"
 #include "nn/trainer.h"
 
@@ -184,7 +186,7 @@ static void make_run(struct run *run, const struct bench *bench, bool autoencode
     }
     check(network_new_encoder(&run->network, &shape, &run->rng, &error), &error);
     run->center = need(calloc(run->network->outputs, sizeof *run->center));
-    check(trainer_center(run->center, run->network, &run->data, &error), &error);
+    check(center_fit(run->center, run->network, &run->data, &error), &error);
 }
 
 static void print_member(struct run *run, double seconds)

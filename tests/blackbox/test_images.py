@@ -401,6 +401,44 @@ def test_a_network_as_a_sequence_in_a_file_is_the_one_as_a_text(deepsad, trained
     assert scores[0] == scores[1]
 
 
+def test_channels_that_come_last_are_recognised(deepsad, trained, tmp_path):
+    one = trained("color")
+    np.save(tmp_path / "last.npy", one.test.transpose(0, 2, 3, 1))
+    done = run(deepsad, "score", one.folder / "models/m", tmp_path / "last.npy", check=False)
+    assert done.returncode == 1
+    assert "channels come first: save array.transpose(0, 3, 1, 2)" in done.stderr
+    done = run(deepsad, "train", tmp_path / "last.npy", "--out", tmp_path / "m", "--set",
+               "autoencoder_steps=5")
+    assert "read as 12 channels of 12 x 3: if the array is (n, height, width, ch" in done.stderr
+
+
+def test_a_network_that_is_not_trained_is_told(deepsad, trained, tmp_path):
+    words = ["train", trained("gray").folder / "x.npy", "--out", tmp_path / "m", "--set",
+             "autoencoder_steps=5"]
+    assert "the network was not trained" not in run(deepsad, *words).stderr
+    done = run(deepsad, *words, "--set", f"network={NETWORK}")
+    assert "no anomaly is labelled, so the network was not trained" in done.stderr
+
+
+@pytest.mark.parametrize("factor", [255, 1 / 255])
+def test_images_on_another_scale_are_told(deepsad, trained, tmp_path, factor):
+    one = trained("gray")
+    np.save(tmp_path / "x.npy", one.test * np.float32(factor))
+    for command in "score", "encode":
+        words = [command, one.folder / "models/m"]
+        out = ["--output", tmp_path / "out.npy"]
+        assert "another scale" not in run(deepsad, *words, one.folder / "test.npy", *out).stderr
+        done = run(deepsad, *words, tmp_path / "x.npy", *out)
+        assert "x.npy: most images are on another scale" in done.stderr
+
+
+def test_a_single_image_without_its_axis_is_told(deepsad, trained, tmp_path):
+    one = trained("gray")
+    np.save(tmp_path / "x.npy", one.test[0])
+    done = run(deepsad, "score", one.folder / "models/m", tmp_path / "x.npy", check=False)
+    assert "trained on images of 1 x 12 x 12" in done.stderr and "array[None]" in done.stderr
+
+
 def test_networks_that_do_not_fit_are_refused_before_training(deepsad, trained, tmp_path):
     one = trained("gray")
     np.save(tmp_path / "flat.npy", one.x.reshape(ROWS, -1))

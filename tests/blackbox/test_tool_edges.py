@@ -124,11 +124,21 @@ def test_values_missing_only_later_are_filled_in(deepsad, model, tmp_path):
     assert measures["rows"] == ROWS and measures["auc_roc"] > 0.9
 
 
-@pytest.mark.parametrize("labels", [["normal"], ["anomalous"], [""]])
-def test_evaluation_wants_both_classes(deepsad, model, tmp_path, labels):
+@pytest.mark.parametrize("labels, says", [
+    (["normal"], "evaluation needs the truth"),
+    (["anomalous"], "evaluation needs the truth"),
+    ([""], "no row is labelled"),
+])
+def test_evaluation_wants_both_classes(deepsad, model, tmp_path, labels, says):
     write_csv(tmp_path / "d.csv", rows(), labels * ROWS)
-    said = fault(deepsad, "evaluate", model, tmp_path / "d.csv")
-    assert "d.csv: evaluation needs the truth" in said
+    assert f"d.csv: {says}" in fault(deepsad, "evaluate", model, tmp_path / "d.csv")
+
+
+def test_hiding_labels_wants_some(deepsad, tmp_path):
+    write_csv(tmp_path / "d.csv", rows(), [""] * ROWS)
+    for words in ["split", "--out", tmp_path / "s"], ["train", "--out", tmp_path / "m"]:
+        said = fault(deepsad, words[0], tmp_path / "d.csv", *words[1:], "--labeled-anomalies", "2")
+        assert "d.csv: no row is labelled" in said and "--label-column" in said
 
 
 def test_an_alpha_out_of_reach_is_told(deepsad, model, data, tmp_path):

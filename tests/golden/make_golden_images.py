@@ -27,7 +27,7 @@ ETA, RATE, DECAY = 1.5, 1e-4, 5e-2
 MARGIN = 1e-6
 
 
-# ---- Inputs, as test_golden_images.c has them ----
+# ---- Inputs, as tests/golden_check.h has them ----
 
 def mix(x):
     x = np.asarray(x, dtype=np.uint32)

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "nn/architecture.h"
+#include "nn/architecture_parse.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 

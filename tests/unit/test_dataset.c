@@ -38,6 +38,7 @@ static void other_names_are_refused(void **state)
     (void)state;
     assert_refused("a.parquet", NULL, DEEPSAD_INVALID,
                    "a.parquet: no format of data has this name; read are .csv, .npy");
+    assert_refused("a.png", NULL, DEEPSAD_INVALID, "numpy.save them as one array");
     assert_refused("csv", NULL, DEEPSAD_INVALID, "no format of data has this name");
     assert_refused("", NULL, DEEPSAD_INVALID, "no format of data has this name");
     assert_refused("/nowhere/a.csv", NULL, DEEPSAD_NOT_FOUND,

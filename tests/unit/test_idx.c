@@ -181,6 +181,8 @@ static void class_options_are_checked(void **state)
     const struct bytes none = {.size = 0};
     struct deepsad_read_options options = {.normal_class = "3"};
     assert_refused(state, images(), none, options, "needs the file of classes");
+    options.normal_class = NULL;
+    assert_refused(state, images(), classes(), options, "name it (--normal-class K)");
     options.normal_class = "2";
     assert_refused(state, images(), classes(), options,
                    "no row is of the normal class 2");

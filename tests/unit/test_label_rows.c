@@ -152,7 +152,8 @@ static void an_image_of_several_channels_is_no_plane(void **state)
     assert_false(read_text_as(&rows, &fault, &test_channels,
                               "{\"labels\":[{\"features\":[[1,2],[3,4],[5,6]]}]}"));
     assert_string_equal(fault.pointer, "#/labels/0/features");
-    assert_non_null(strstr(fault.detail, "2 x 3 x 2: send an array of 2 such arrays"));
+    assert_non_null(
+        strstr(fault.detail, "(channels, height, width): send an array of 2 such"));
 }
 
 static void a_pointer_is_cut_to_what_fits(void **state)

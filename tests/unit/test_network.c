@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "../testing.h"
 
+#include "nn/architecture_parse.h"
 #include "nn/network.h"
 
 static const size_t widths[] = {32, 16, 8};
@@ -399,6 +400,20 @@ static void a_classifier_ends_in_one_logit_with_a_bias(void **state)
     network_free(network);
 }
 
+static void weights_stay_when_training_has_ended(void **state)
+{
+    (void)state;
+    struct network *network = encoder(false, true, 1);
+    struct network *same = encoder(false, true, 1);
+    network_end_training(network);
+    network_end_training(network); /* changes nothing more */
+    assert_null(network->grads);
+    assert_memory_equal(network->params, same->params,
+                        network->param_count * sizeof *network->params);
+    network_free(network);
+    network_free(same);
+}
+
 static void an_architecture_that_does_not_fit_the_input_is_refused(void **state)
 {
     (void)state;
@@ -459,6 +474,7 @@ int main(void)
         cmocka_unit_test(each_weight_of_a_lenet_belongs_to_one_layer),
         cmocka_unit_test(an_autoencoder_of_images_begins_with_the_encoder),
         cmocka_unit_test(a_classifier_ends_in_one_logit_with_a_bias),
+        cmocka_unit_test(weights_stay_when_training_has_ended),
         cmocka_unit_test(an_architecture_that_does_not_fit_the_input_is_refused),
         cmocka_unit_test(shapes_that_cannot_be_are_refused),
     };

@@ -2,6 +2,7 @@
 #include "../testing.h"
 
 #include "model/network_cost.h"
+#include "nn/architecture_parse.h"
 #include "nn/lanes.h"
 
 static int cost_of(struct network_cost *cost, const char *text, struct image_shape input,

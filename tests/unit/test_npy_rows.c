@@ -108,6 +108,8 @@ static void shapes_that_do_not_fit_are_refused(void **state)
                    "(1, 2, 1, 3)");
     assert_refused(&test_channels, make_npy("<f4", "(1, 3, 4)", zeros, 48), 422,
                    "as images of 2 x 3 x 2");
+    assert_refused(&test_channels, make_npy("<f4", "(1, 3, 2, 2)", zeros, 48), 422,
+                   "channels come first: array.transpose(0, 3, 1, 2)");
     assert_refused(&test_columns, make_npy("<f4", "(0, 3)", zeros, 0), 422, "no rows");
 }
 

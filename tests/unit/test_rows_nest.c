@@ -73,7 +73,7 @@ static void a_wrong_shape_is_named_where_it_is(void **state)
         {"[[[1,2,3]]]", "#/samples/1/0", "1 lines"},
         {"[[]]", "#/samples/1/0", "0 values"},
         {"[[1,2,3],[]]", "#/samples/1/1", "0 values"},
-        {"[]", "#/samples/1", "0 values, the model has 6 features"},
+        {"[]", "#/samples/1", "0 values, the model has 6 features, as images of 2 x 3"},
         {"[1,2,3]", "#/samples/1", "3 values, the model has 6 features"},
     };
     (void)state;
@@ -108,7 +108,7 @@ static void channels_are_counted(void **state)
 {
     static const struct wrong cases[] = {
         {"[[1,2],[3,4],[5,6]]", "#/samples/1",
-         "the model's images are 2 x 3 x 2: send an array of 2 such arrays"},
+         "2 x 3 x 2 (channels, height, width): send an array of 2 such arrays"},
         {"[[]]", "#/samples/1", "send an array of 2 such arrays"},
         {"[[[1,2],[3,4],[5,6]]]", "#/samples/1", "samples/1: 1 channels"},
         {"[[[1,2],[3,4],[5,6]],[[1,2],[3,4]]]", "#/samples/1/1", "2 lines"},

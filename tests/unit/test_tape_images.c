@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/crew.h"
+#include "nn/architecture_parse.h"
 #include "nn/conv.h"
 #include "nn/image_layers.h"
 #include "nn/layer.h"

@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "nn/architecture_parse.h"
+#include "nn/center.h"
 #include "nn/matrix.h"
 #include "nn/tape.h"
 #include "nn/trainer.h"
@@ -463,51 +465,6 @@ static void cosine_falls_from_all_through_half_to_nothing(void **state)
     assert_true(trainer_learning_rate(&options, 99, 100, 7) > 0);
 }
 
-/* ---- Center ---- */
-
-static void the_center_is_the_mean_kept_away_from_zero(void **state)
-{
-    (void)state;
-    const float rows[4] = {1, 0.02F, 3, 0.04F};
-    struct trainer_data data = {.rows = rows, .features = 2, .count = 2};
-    struct architecture form;
-    architecture_dense(&form, (size_t[]){4}, 1);
-    struct network_shape shape = {{2, 1, 1}, &form, false, false};
-    struct network *network = NULL;
-    struct rng rng;
-    rng_init(&rng, 1, 0);
-    assert_int_equal(network_new_encoder(&network, &shape, &rng, NULL), DEEPSAD_OK);
-    /* outputs: x0, x1, -x1, -x0 */
-    memcpy(network->params, (float[]){1, 0, 0, -1, 0, 1, -1, 0}, 8 * sizeof(float));
-    float center[4];
-    assert_int_equal(trainer_center(center, network, &data, NULL), DEEPSAD_OK);
-    assert_memory_equal(center, ((float[]){2, 0.1F, -0.1F, -2}), sizeof center);
-    data.index = (size_t[]){1};
-    data.count = 1;
-    assert_int_equal(trainer_center(center, network, &data, NULL), DEEPSAD_OK);
-    assert_true(center[0] == 3);
-    network_free(network);
-}
-
-static void the_center_uses_running_statistics_and_leaves_the_network(void **state)
-{
-    (void)state;
-    struct example example;
-    init_example(&example);
-    struct network *network = new_network(false, true);
-    struct network *copy = new_network(false, true);
-    float center[WIDTH];
-    assert_int_equal(trainer_center(center, network, &example.data, NULL), DEEPSAD_OK);
-    assert_memory_equal(network->state, copy->state,
-                        network->state_count * sizeof *network->state);
-    network->state[0] = 3; /* a running mean */
-    float moved[WIDTH];
-    assert_int_equal(trainer_center(moved, network, &example.data, NULL), DEEPSAD_OK);
-    assert_memory_not_equal(center, moved, sizeof center);
-    network_free(network);
-    network_free(copy);
-}
-
 /* ---- Images ---- */
 
 enum { IMAGES = 150, SIDE = 28, PIXELS = SIDE * SIDE };
@@ -524,7 +481,7 @@ static float *new_images(void)
     return rows;
 }
 
-static struct network *new_lenet(bool autoencoder)
+static struct network *new_lenet(void)
 {
     struct architecture form;
     assert_int_equal(architecture_parse(&form, "fashion-mnist-lenet", NULL), DEEPSAD_OK);
@@ -532,9 +489,8 @@ static struct network *new_lenet(bool autoencoder)
     struct network *network = NULL;
     struct rng rng;
     rng_init(&rng, 5, 0);
-    int status = autoencoder ? network_new_autoencoder(&network, &shape, true, &rng, NULL)
-                             : network_new_encoder(&network, &shape, &rng, NULL);
-    assert_int_equal(status, DEEPSAD_OK);
+    assert_int_equal(network_new_autoencoder(&network, &shape, true, &rng, NULL),
+                     DEEPSAD_OK);
     return network;
 }
 
@@ -546,7 +502,7 @@ static void images_are_fitted_to_the_same_bits_by_any_number_of_threads(void **s
     struct network *networks[2];
     double losses[2];
     for (size_t i = 0; i < 2; i++) {
-        networks[i] = new_lenet(true);
+        networks[i] = new_lenet();
         struct trainer_options options = {
             .steps = 3, .batch = 40, .learning_rate = 1e-3F, .threads = 1 + 2 * i};
         struct log log = {0};
@@ -562,33 +518,6 @@ static void images_are_fitted_to_the_same_bits_by_any_number_of_threads(void **s
                         networks[0]->param_count * sizeof(float));
     network_free(networks[0]);
     network_free(networks[1]);
-    free(rows);
-}
-
-static void the_center_of_images_is_the_mean_over_blocks_of_any_size(void **state)
-{
-    (void)state;
-    float *rows = new_images();
-    struct trainer_data data = {.rows = rows, .features = PIXELS, .count = IMAGES};
-    struct network *network = new_lenet(false);
-    struct rng rng;
-    rng_init(&rng, 1, 0);
-    assert_int_equal(trainer_warm(network, &data, 64, 3, 2, &rng, NULL), DEEPSAD_OK);
-    float center[64];
-    assert_int_equal(trainer_center(center, network, &data, NULL), DEEPSAD_OK);
-    struct tape *tape = NULL;
-    assert_int_equal(tape_new(&tape, network, IMAGES, NULL, NULL), DEEPSAD_OK);
-    const float *phi = tape_forward_eval(tape, network, rows, IMAGES);
-    for (size_t j = 0; j < 64; j++) {
-        double sum = 0;
-        for (size_t i = 0; i < IMAGES; i++) {
-            sum += (double)phi[i * 64 + j];
-        }
-        double mean = fabs(sum / IMAGES) < 0.1 ? copysign(0.1, sum) : sum / IMAGES;
-        assert_near(center[j], mean, 1e-4);
-    }
-    tape_free(tape);
-    network_free(network);
     free(rows);
 }
 
@@ -697,8 +626,7 @@ static void rows_that_are_not_finite_are_an_error(void **state)
     float center[WIDTH];
     struct deepsad_error error = {0};
     assert_int_equal(fit(network, &example, 1, NULL, &error), DEEPSAD_INVALID);
-    assert_int_equal(trainer_center(center, network, &example.data, NULL),
-                     DEEPSAD_INVALID);
+    assert_int_equal(center_fit(center, network, &example.data, NULL), DEEPSAD_INVALID);
     network_free(network);
 }
 
@@ -745,10 +673,7 @@ int main(void)
         cmocka_unit_test(cancelling_ends_before_the_next_batch),
         cmocka_unit_test(milestones_act_from_their_epoch_index_on),
         cmocka_unit_test(cosine_falls_from_all_through_half_to_nothing),
-        cmocka_unit_test(the_center_is_the_mean_kept_away_from_zero),
-        cmocka_unit_test(the_center_uses_running_statistics_and_leaves_the_network),
         cmocka_unit_test(images_are_fitted_to_the_same_bits_by_any_number_of_threads),
-        cmocka_unit_test(the_center_of_images_is_the_mean_over_blocks_of_any_size),
         cmocka_unit_test(few_rows_and_one_sided_labels_can_be_fitted),
         cmocka_unit_test(one_row_teaches_a_batch_norm_network_nothing),
         cmocka_unit_test(constant_features_can_be_fitted),

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "nn/architecture_parse.h"
 #include "nn/matrix.h"
 #include "nn/trainer.h"
 
