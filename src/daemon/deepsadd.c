@@ -8,10 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "daemon/config.h"
 #include "daemon/daemon.h"
 
 enum { FLAG_COUNT_MAX = 8, EXIT_USAGE = 2 };
+enum { BLOCK_RETURNED = 4 << 20 }; /* bytes; idle states of requests keep less */
 
 struct command {
     struct config_flag flags[FLAG_COUNT_MAX];
@@ -172,6 +174,7 @@ int main(int argc, char **argv)
         config_done(&config);
         return exit_status;
     }
+    memory_return_blocks(BLOCK_RETURNED);
     return daemon_run(&config, &command.sources, &error) == DEEPSAD_OK ? EXIT_SUCCESS
                                                                        : fail(&error);
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/simd.h"
 #include "model/network_cost.h"
 #include "model/order.h"
@@ -458,10 +459,53 @@ double ensemble_work(const struct component *component, const struct training *t
     return work;
 }
 
+/* Whether a phase of training fits into the machine. */
+static int check_memory(const struct ensemble *ensemble, bool decoder,
+                        const struct trainer_options *options, size_t rows,
+                        struct deepsad_error *error)
+{
+    const struct ensemble_form *form = &ensemble->form;
+    size_t batch = options->batch < rows ? options->batch : rows;
+    struct network_cost cost = {0}; /* of what the plan has checked */
+    network_cost_architecture(&cost, &form->architecture, form->input, decoder, NULL);
+    double needed = network_cost_memory(&cost, batch), total = memory_total();
+    if (needed <= total) {
+        return DEEPSAD_OK;
+    }
+    const double gib = 1 << 30;
+    return error_set(error, DEEPSAD_NO_MEMORY,
+                     "network: training it with batches of %zu rows takes about %.3g GiB "
+                     "of memory, and there are %.3g: give it fewer channels, pool "
+                     "earlier, or set a smaller batch",
+                     batch, needed / gib, total / gib);
+}
+
+static int check_phases(const struct ensemble *ensemble, const struct training *training,
+                        struct deepsad_error *error)
+{
+    const struct plan *plan = training->plan;
+    const struct component_ops *ops = ensemble->component.ops;
+    size_t rows = count_rows(training_rows_of(ops), training, 0);
+    if (ops == &ensemble_autoencoder) {
+        return check_memory(ensemble, true, &plan->autoencoder_options, rows, error);
+    }
+    int status = DEEPSAD_OK;
+    if (plan->pretrain || ops == &ensemble_reconstruction) {
+        status = check_memory(ensemble, true, &plan->pretrain_options, rows, error);
+    }
+    return status == DEEPSAD_OK && ops != &ensemble_reconstruction
+               ? check_memory(ensemble, false, &plan->train_options, rows, error)
+               : status;
+}
+
 int ensemble_prepare(struct component *component, const struct training *training,
                      struct deepsad_error *error)
 {
     struct ensemble *ensemble = (struct ensemble *)component;
+    int status = check_phases(ensemble, training, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
     ensemble->raw = calloc(training->rows + 1, sizeof *ensemble->raw);
     return ensemble->raw == NULL ? error_no_memory(error, "scores") : DEEPSAD_OK;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/network_cost.h"
 
+#include "nn/lanes.h"
+
 static double values_of(struct image_shape image)
 {
     return (double)image.channels * (double)image.height * (double)image.width;
@@ -16,8 +18,10 @@ static void add_step(struct network_cost *cost, const struct architecture_step *
         weights = (double)in.channels * (double)step->width * (double)step->kernel *
                   (double)step->kernel;
         places = (double)out.height * (double)out.width;
+        cost->filters += weights;
     }
     cost->weights += weights;
+    cost->values += values_of(out);
     cost->products += weights * places;
 }
 
@@ -64,4 +68,12 @@ int network_cost_architecture(struct network_cost *out,
         *out = cost;
     }
     return status;
+}
+
+double network_cost_memory(const struct network_cost *cost, size_t rows)
+{
+    double values = 2 * cost->values * (double)rows;
+    double weights = 4 * cost->weights;
+    double sums = cost->filters * (double)lanes_groups(rows);
+    return (values + weights + sums) * (double)sizeof(float);
 }

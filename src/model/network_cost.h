@@ -7,6 +7,7 @@
 #define MODEL_NETWORK_COST_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/error.h"
 #include "nn/architecture.h"
@@ -17,6 +18,8 @@ enum { NETWORK_COST_VALUES_MAX = 1 << 24, NETWORK_COST_WEIGHTS_MAX = 1 << 28 };
 
 struct network_cost {
     double weights;  /* without biases */
+    double filters;  /* those of convolutions */
+    double values;   /* that a row has between the steps, in all */
     double products; /* multiplications and additions of one row on its way forward */
 };
 
@@ -27,5 +30,10 @@ int network_cost_architecture(struct network_cost *out,
                               const struct architecture *architecture,
                               struct image_shape input, bool decoder,
                               struct deepsad_error *error);
+
+/* Bytes that training takes, about, with batches of so many rows: the rows' values there
+ * and back, weights with gradients and moments, and the convolutions' gradients by group
+ * of rows (nn/lanes.h). */
+double network_cost_memory(const struct network_cost *cost, size_t rows);
 
 #endif

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import threading
 import time
 
 import numpy as np
@@ -198,6 +199,21 @@ def test_arrays_that_do_not_fit_are_refused(daemon, models, trained):
     assert got[0] == 415
     assert all(kind in got[2] for kind in ("application/json", "text/csv", "application/x-npy"))
     assert server.request("POST", "/v1/models/gray/labels", whole, NPY).status == 415
+
+
+@pytest.mark.skipif(SLOW > 1, reason="sanitizers keep what is freed")
+def test_memory_of_large_arrays_is_given_back(server):
+    """Each of the requests takes 4 MB and, as floats, 17 MB."""
+    body = npy(np.zeros((10000, *SHAPES["color"]), "u1"))
+    before = server.rss()
+    for _ in range(3):
+        threads = [threading.Thread(target=score, args=(server, "color", body, NPY))
+                   for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert server.rss() - before < 25e6
 
 
 # ---- The loop ----------------------------------------------------------------------------------
@@ -433,4 +449,13 @@ def test_networks_that_do_not_fit_are_refused_before_training(deepsad, trained, 
             (tmp_path / "flat.npy", "network=conv:4,rep:4", 1, "conv")):
         done = run(deepsad, "train", data, "--out", tmp_path / "m", "--set", setting, check=False)
         assert done.returncode == code and says in done.stderr, (setting, done.stderr)
+    assert not (tmp_path / "m").exists()
+
+
+def test_training_that_the_memory_cannot_hold_is_refused_at_once(deepsad, tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(1).random((60, 256, 256), np.float32))
+    network = "conv3x3:255," * 23 + "rep:4"  # about 360 GiB
+    done = run(deepsad, "train", tmp_path / "x.npy", "--out", tmp_path / "m", "--set",
+               f"network={network}", "--set", "cold_start=networks", check=False)
+    assert done.returncode == 1 and "GiB" in done.stderr and "pool earlier" in done.stderr
     assert not (tmp_path / "m").exists()

@@ -112,7 +112,11 @@ static double step(struct run *run, uint32_t images, double rate)
                                       rows, rate);
 }
 
-#define PASS_TOLERANCE 2e-5
+/* Rounding differs with the kernels that a machine takes: with all weights and pixels
+ * disturbed by 1e-7, errors of the outputs stay below 8e-6, of the gradients
+ * below 2.2e-5. A mistake is larger by orders of magnitude. */
+#define PASS_TOLERANCE 3e-5
+#define GRADIENT_TOLERANCE 1e-4
 
 /* A step with a learning rate of 0 leaves the weights and shows the gradients. */
 static void check_gradients(const struct golden_network *golden)
@@ -123,7 +127,7 @@ static void check_gradients(const struct golden_network *golden)
     double loss = step(&run, golden->seed + 3, 0);
     assert_near(loss, golden->loss[0], 1e-5);
     compare_weights("gradients", network, network->grads, golden->grads_heads,
-                    golden->grads_projections, PASS_TOLERANCE);
+                    golden->grads_projections, GRADIENT_TOLERANCE);
     compare("running statistics", network->state, golden->state, network->state_count,
             PASS_TOLERANCE);
     done_run(&run);
@@ -150,10 +154,12 @@ static void check_outputs(const struct golden_network *golden)
 /* Rounding grows from step to step, and by leaps: where a value comes over a kink, or a
  * weight's gradient is so near 0 that Adam's first step, which is of one size, goes the
  * other way. Allowed is what single leaps make, or some times what PyTorch in float is
- * away from PyTorch in double in its one run, which the golden values have. */
-#define LUCK 10
-#define LOSS_TOLERANCE 1e-3
-#define WEIGHT_TOLERANCE 1e-1
+ * away from PyTorch in double in its one run, which the golden values have. Disturbed as
+ * above, a run comes to a quarter of what is allowed; without weight decay, the least of
+ * Adam's parts, the autoencoders come to 3 to 28 times as much. */
+#define LUCK 30
+#define LOSS_TOLERANCE 3e-3
+#define WEIGHT_TOLERANCE 3e-1
 
 /* |a - b| / |b| */
 static double distance(const float *a, const float *b, size_t count)

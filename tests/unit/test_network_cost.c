@@ -3,6 +3,7 @@
 
 #include "model/network_cost.h"
 #include "nn/architecture_parse.h"
+#include "nn/lanes.h"
 
 static int cost_of(struct network_cost *cost, const char *text, struct image_shape input,
                    bool decoder, struct deepsad_error *error)
@@ -67,6 +68,20 @@ static void what_no_machine_holds_is_refused(void **state)
     assert_error_says(error, "step 2 brings the weights to 4.3e+09");
 }
 
+/* By hand: 8 x 6 x 6 and 8 x 3 x 3 values, 200 filters' weights, 72 * 4 of rep */
+static void training_takes_memory_for_values_weights_and_sums_by_group(void **state)
+{
+    (void)state;
+    struct network_cost cost;
+    struct deepsad_error error = {0};
+    const struct image_shape input = {1, 6, 6};
+    assert_int_equal(cost_of(&cost, "conv:8,pool,rep:4", input, false, &error), 0);
+    assert_near(cost.values, 288 + 72 + 4, 1e-9);
+    assert_near(cost.filters, 200, 1e-9);
+    assert_near(network_cost_memory(&cost, 32),
+                4 * (2 * 364 * 32 + 4 * 488 + 200 * 32 / LANES), 1e-9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -74,6 +89,7 @@ int main(void)
         cmocka_unit_test(a_decoder_is_counted_where_it_is_asked_for),
         cmocka_unit_test(dense_networks_cost_their_weights),
         cmocka_unit_test(what_no_machine_holds_is_refused),
+        cmocka_unit_test(training_takes_memory_for_values_weights_and_sums_by_group),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
