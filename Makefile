@@ -260,6 +260,12 @@ bench-train: ## training speed alone: PyTorch, threads, memory, GFLOP/s by layer
 	@$(MAKE) -s -j$$(nproc) build/release/bench/bench_train build/release/bench/bench_layers
 	@$(PYTHON) -B tests/bench/train.py build/release/bench
 
+REFERENCE = --epochs 30
+bench-reference: ## the paper's recipe against PyTorch from the same weights; REFERENCE=options
+	$(call require,$(BENCH_PACKAGES) dataset-fashion-mnist)
+	@$(MAKE) -s -j$$(nproc) all
+	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PYTHON) -B tests/bench/reference_torch.py $(REFERENCE)
+
 # TABLE: one or more, default all. PAPER: further options, see tests/bench/paper/run.py --help.
 PAPER_TABLES = ratio pollution classes eta rep classic
 bench-paper: ## the paper's experiments, about 1 h; DATA=folder of sets, TABLE=, FULL=1, OUT=, FASHION=
@@ -302,6 +308,6 @@ help: ## this list
 .PHONY: all packages programs run test tests check unit fuzz-smoke blackbox swap hostile kill faults \
     power-cut asan tsan fuzz fuzz-run \
     golden coverage layers format format-check lint lint-tidy lint-cppcheck lint-analyzer \
-    bench bench-train bench-paper $(PAPER_TABLES:%=bench-paper-%) loop install clean help
+    bench bench-train bench-reference bench-paper $(PAPER_TABLES:%=bench-paper-%) loop install clean help
 .SECONDARY:
 .DELETE_ON_ERROR:
