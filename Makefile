@@ -261,7 +261,7 @@ bench-train: ## training speed alone: PyTorch, threads, memory, GFLOP/s by layer
 	@$(PYTHON) -B tests/bench/train.py build/release/bench
 
 REFERENCE = --epochs 30
-bench-reference: ## the paper's recipe against PyTorch from the same weights; REFERENCE=options
+bench-reference: ## the paper's recipe against PyTorch from the same weights, about 20 min
 	$(call require,$(BENCH_PACKAGES) dataset-fashion-mnist)
 	@$(MAKE) -s -j$$(nproc) all
 	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PYTHON) -B tests/bench/reference_torch.py $(REFERENCE)
