@@ -202,7 +202,8 @@ SIMD_INLINE void forward_upsample(float *restrict y, const float *restrict z,
             to += PAIR;
         }
         if (tail->out.width % 2 != 0) {
-            memcpy(to, to - LANES, LANES * sizeof *to);
+            const float *left = to - LANES;
+            memcpy(to, left, LANES * sizeof *to);
         }
         size_t end = patch_end(v, tail->in.height, tail->out.height);
         for (size_t copy = 2 * v + 1; copy < end; copy++) {

@@ -153,8 +153,8 @@ static void test_a_sequence_of_steps_is_a_text(void **state)
     struct fixture *f = *state;
     static const char *const cases[] = {
         "steps: [conv: 16, pool, conv: 32, pool, dense: 128, rep: 64]\n",
-        "steps:\n  - conv: 16\n  - pool\n  - conv: 32\n  - pool\n  - {dense: 128}\n"
-        "  - rep: 64\n",
+        ("steps:\n  - conv: 16\n  - pool\n  - conv: 32\n  - pool\n  - {dense: 128}\n"
+         "  - rep: 64\n"),
         "steps: conv:16,pool,conv:32,pool,dense:128,rep:64\n",
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
