@@ -4,9 +4,12 @@
 #include <stdlib.h>
 
 #include "base/simd.h"
+#include "model/model.h"
 
-/* Training adds the networks first. */
-const struct component *encode_component(const struct deepsad_model *model)
+/* The component whose representation stands for the model: the networks, or what stands
+ * for them, before the small autoencoder, as training adds them first; NULL where there
+ * is no encoder. */
+static const struct component *encode_component(const struct deepsad_model *model)
 {
     for (size_t j = 0; j < model->component_count; j++) {
         if (model->components[j]->ops->encoder != NULL) {

@@ -285,8 +285,7 @@ bool ensemble_is_convolutional(const struct ensemble *ensemble)
 
 size_t ensemble_member_scratch(const struct ensemble_member *member)
 {
-    size_t bytes = folded_scratch(member->folded) * sizeof(float);
-    return (bytes + SIMD_ALIGN - 1) / SIMD_ALIGN * SIMD_ALIGN;
+    return simd_round_up(folded_scratch(member->folded)) * sizeof(float);
 }
 
 enum ensemble_output ensemble_output(const struct component_ops *ops)

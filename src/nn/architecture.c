@@ -160,10 +160,11 @@ static int check_step(const struct architecture *architecture, size_t at,
     }
     bool image = step->kind != ARCHITECTURE_DENSE;
     if (at == 0 && image && in.height == 1 && in.width == 1) {
-        return error_set(error, DEEPSAD_INVALID,
-                         "network: step 1, %s: the rows of %zu features are no images; "
-                         "name the shape of the images, or use dense steps alone",
-                         text, in.channels);
+        return error_set(
+            error, DEEPSAD_INVALID,
+            "network: step 1, %s: the rows of %zu features are no images; "
+            "give images as NPY (n, height, width), or use dense steps alone",
+            text, in.channels);
     }
     if (step->kind == ARCHITECTURE_POOL && (in.height < 2 || in.width < 2)) {
         return met_error(error, architecture, at, in,
