@@ -98,8 +98,8 @@ static bool body_fits(const struct route *route, const struct head *head,
                       struct exchange *exchange)
 {
     struct request *request = &exchange->request;
-    unsigned takes =
-        route->flags & (ROUTE_TAKES_JSON | ROUTE_TAKES_CSV | ROUTE_TAKES_NPY);
+    unsigned takes = route->flags & (ROUTE_TAKES_JSON | ROUTE_TAKES_CSV |
+                                     ROUTE_TAKES_NPY | ROUTE_TAKES_ANY);
     bool empty = request->has_length ? request->content_length == 0 : !request->chunked;
     if (takes == 0 || (empty && (route->flags & ROUTE_BODY_OPTIONAL) != 0)) {
         return true;
@@ -114,7 +114,8 @@ static bool body_fits(const struct route *route, const struct head *head,
                       "Content-Encoding is not supported; send the body as it is");
         return false;
     }
-    bool fits = (request->body_type == BODY_JSON && (takes & ROUTE_TAKES_JSON) != 0) ||
+    bool fits = (takes & ROUTE_TAKES_ANY) != 0 ||
+                (request->body_type == BODY_JSON && (takes & ROUTE_TAKES_JSON) != 0) ||
                 (request->body_type == BODY_CSV && (takes & ROUTE_TAKES_CSV) != 0) ||
                 (request->body_type == BODY_NPY && (takes & ROUTE_TAKES_NPY) != 0);
     if (!fits) {
@@ -244,6 +245,19 @@ void exchange_handle(struct exchanges *all, struct exchange *exchange)
     }
 }
 
+bool exchange_more(struct exchange *exchange)
+{
+    struct reply *reply = &exchange->reply;
+    while (exchange->taken == reply->body.length && reply->next != NULL) {
+        buffer_clear(&reply->body);
+        exchange->taken = 0;
+        if (!reply->next(&exchange->request, &reply->body)) {
+            reply->next = NULL;
+        }
+    }
+    return !reply->body.failed && exchange->taken < reply->body.length;
+}
+
 void exchange_observe(struct exchanges *all, struct exchange *exchange, unsigned status)
 {
     const struct router *router = &all->options->router;
@@ -254,7 +268,7 @@ void exchange_observe(struct exchanges *all, struct exchange *exchange, unsigned
         .status = status,
         .seconds = clock_monotonic() - exchange->started,
         .received = exchange->received,
-        .sent = exchange->reply.body.length,
+        .sent = exchange->sent,
     };
     all->options->observe(all->options->app, &event);
 }

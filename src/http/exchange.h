@@ -30,16 +30,18 @@ struct exchange {
     const struct route *route;
     void *owner; /* whoever keeps exchanges; not looked at here */
     struct connection *connection;
-    bool begun;   /* route->begin has run, so route->end must */
-    bool refused; /* the reply is known, the body is dropped */
-    bool queued;  /* the answer is on its way */
-    bool waits;   /* counted in exchanges.waiting */
+    bool begun;     /* route->begin has run, so route->end must */
+    bool refused;   /* the reply is known, the body is dropped */
+    bool queued;    /* the answer is on its way */
+    bool in_pieces; /* and as long as it is, is observed at its end */
+    bool waits;     /* counted in exchanges.waiting */
     /* Of a route that may block: what the executor runs, for whom (the library's
      * connection, suspended meanwhile), and that it has the reply. */
     struct executor_task task;
     void *suspended;
     atomic_bool handled;
-    uint64_t received;
+    uint64_t received, sent;
+    size_t taken; /* bytes of the piece in reply.body that the client has taken */
     double started;
     struct exchange *next; /* in the owner's free list */
 };
@@ -82,6 +84,9 @@ bool exchange_may_block(const struct exchange *exchange);
 void exchange_cancel(struct exchange *exchange);
 /* The body is complete: makes the reply, where it is not known. */
 void exchange_handle(struct exchanges *all, struct exchange *exchange);
+/* Where there is more to be sent, it is in reply.body from `taken` on. False: that was
+ * all, or reply.body has failed. */
+bool exchange_more(struct exchange *exchange);
 /* Tells the observer. */
 void exchange_observe(struct exchanges *all, struct exchange *exchange, unsigned status);
 /* Ends the route, once; the exchange still counts as under way ... */

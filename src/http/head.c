@@ -10,18 +10,33 @@ static bool is(const char *name, size_t length, const char *word, size_t word_le
 }
 #define IS(word) is(name, name_length, word, sizeof(word) - 1)
 
+/* Decimal digits and nothing else, at most 18. False: the value is something else. */
+static bool read_length(uint64_t *out, const char *value, size_t length)
+{
+    bool good = length > 0 && length <= 18;
+    uint64_t total = 0;
+    for (size_t i = 0; i < length && good; i++) {
+        good = value[i] >= '0' && value[i] <= '9';
+        total = total * 10 + (uint64_t)(value[i] - '0');
+    }
+    *out = good ? total : 0;
+    return good;
+}
+
 static void add_length(struct head *head, struct request *request, const char *value,
                        size_t length)
 {
     head->lengths++;
-    uint64_t total = 0;
-    head->bad_length |= length == 0 || length > 18;
-    for (size_t i = 0; i < length && i <= 18; i++) {
-        head->bad_length |= value[i] < '0' || value[i] > '9';
-        total = total * 10 + (uint64_t)(value[i] - '0');
-    }
+    head->bad_length |= !read_length(&request->content_length, value, length);
     request->has_length = true;
-    request->content_length = total;
+}
+
+static void add_header_length(struct head *head, struct request *request,
+                              const char *value, size_t length)
+{
+    head->header_lengths++;
+    head->bad_header_length |= !read_length(&request->header_length, value, length);
+    request->has_header_length = true;
 }
 
 static void add_content_type(struct head *head, struct request *request,
@@ -96,6 +111,11 @@ void head_add(struct head *head, struct request *request, const char *name,
             head->unknown_transfer |= strcasecmp(value, "chunked") != 0;
         }
         break;
+    case 31:
+        if (IS("Inference-Header-Content-Length")) {
+            add_header_length(head, request, value, value_length);
+        }
+        break;
     default:
         break;
     }
@@ -129,6 +149,10 @@ bool head_check(const struct head *head, const struct request *request, bool htt
         detail = "more than one Idempotency-Key";
     } else if (head->bad_key) {
         detail = "Idempotency-Key is not 1 to 255 visible characters of ASCII";
+    } else if (head->header_lengths > 1) {
+        detail = "more than one Inference-Header-Content-Length";
+    } else if (head->bad_header_length) {
+        detail = "Inference-Header-Content-Length is not a number of bytes";
     }
     if (detail == NULL) {
         return true;

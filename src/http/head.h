@@ -12,9 +12,9 @@
 
 struct head {
     unsigned hosts, lengths, encodings, content_types; /* how many of each */
-    unsigned idempotency_keys;
+    unsigned idempotency_keys, header_lengths;
     bool has_nul, bad_name, bad_length, unknown_transfer, expects;
-    bool has_content_encoding, bad_key;
+    bool has_content_encoding, bad_key, bad_header_length;
     struct http_text request_id;
     struct http_text content_type;
 };

@@ -20,6 +20,13 @@ struct reply {
     char location[256];   /* Location; "" = no such header */
     unsigned retry_after; /* seconds; 0 = no such header */
     bool close;           /* the connection ends with this answer */
+    /* Inference-Header-Content-Length: bytes of JSON before binary tensors */
+    bool has_header_length;
+    size_t header_length;
+    /* Of an answer that is too long to be held, `body` is the start. Called in the
+     * connection's thread, with its worker, whenever the client has taken the piece
+     * before: appends the next one. False: there is no more. NULL: `body` is all. */
+    bool (*next)(struct request *request, struct buffer *piece);
 };
 
 /* Ready for the next request; keeps the buffer's memory. */

@@ -46,6 +46,8 @@ struct request {
     enum body_type body_type;
     bool has_length, chunked;
     uint64_t content_length;
+    bool has_header_length; /* Inference-Header-Content-Length: bytes of JSON before */
+    uint64_t header_length; /* binary tensors */
     char id[REQUEST_ID_MAX + 1]; /* X-Request-Id, the client's or ours */
     size_t id_length;
     /* Idempotency-Key: 1 to REQUEST_KEY_MAX visible characters of ASCII; NULL = none */

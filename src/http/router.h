@@ -19,6 +19,8 @@ enum route_flags {
      * server's executor, with that one's request->worker. */
     ROUTE_MAY_BLOCK = 16,
     ROUTE_TAKES_NPY = 32,
+    /* A body of any Content-Type or none: what it is, other header fields say. */
+    ROUTE_TAKES_ANY = 64,
 };
 
 /* The functions of a route are called in this order, in the connection's thread; of a

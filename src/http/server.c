@@ -37,6 +37,8 @@
 
 enum {
     KEPT_REPLY_MAX = 1 << 20, /* bytes of a reply's buffer that an idle exchange keeps */
+    REPLY_PIECE = 64 << 10,   /* bytes that the library takes at once of an answer that
+                                 comes in pieces */
     THREAD_STACK = 512 << 10, /* bytes */
 };
 
@@ -138,10 +140,46 @@ static void add_headers(struct server *server, struct exchange *exchange,
         snprintf(seconds, sizeof seconds, "%u", reply->retry_after);
         MHD_add_response_header(response, "Retry-After", seconds);
     }
+    if (reply->has_header_length) {
+        char bytes[24];
+        snprintf(bytes, sizeof bytes, "%zu", reply->header_length);
+        MHD_add_response_header(response, "Inference-Header-Content-Length", bytes);
+    }
     if (reply->close ||
         atomic_load_explicit(&server->exchanges.draining, memory_order_relaxed)) {
         MHD_add_response_header(response, "Connection", "close");
     }
+}
+
+/* MHD's reader of a body that comes in pieces. */
+static ssize_t on_more(void *closure, uint64_t position, char *out, size_t room)
+{
+    struct exchange *exchange = closure;
+    const struct buffer *body = &exchange->reply.body;
+    (void)position;
+    if (!exchange_more(exchange)) {
+        return body->failed ? MHD_CONTENT_READER_END_WITH_ERROR
+                            : MHD_CONTENT_READER_END_OF_STREAM;
+    }
+    size_t size = body->length - exchange->taken;
+    size = size < room ? size : room;
+    memcpy(out, body->data + exchange->taken, size);
+    exchange->taken += size;
+    exchange->sent += size;
+    return (ssize_t)size;
+}
+
+/* The body stays with the exchange, which outlives the response. */
+static struct MHD_Response *make_response(struct exchange *exchange)
+{
+    struct reply *reply = &exchange->reply;
+    if (reply->next != NULL) {
+        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, REPLY_PIECE, on_more,
+                                                 exchange, NULL);
+    }
+    exchange->sent = reply->body.length;
+    return MHD_create_response_from_buffer(reply->body.length, reply->body.data,
+                                           MHD_RESPMEM_PERSISTENT);
 }
 
 static enum MHD_Result send_reply(struct server *server, struct exchange *exchange,
@@ -161,9 +199,7 @@ static enum MHD_Result send_reply(struct server *server, struct exchange *exchan
     if (reply->body.failed) {
         return MHD_NO;
     }
-    /* The body stays with the exchange, which outlives the response. */
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        reply->body.length, reply->body.data, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = make_response(exchange);
     if (response == NULL) {
         return MHD_NO;
     }
@@ -171,7 +207,8 @@ static enum MHD_Result send_reply(struct server *server, struct exchange *exchan
     enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
     MHD_destroy_response(response);
     exchange->queued = result == MHD_YES;
-    if (exchange->queued) {
+    exchange->in_pieces = exchange->queued && reply->next != NULL;
+    if (exchange->queued && !exchange->in_pieces) {
         exchange_observe(&server->exchanges, exchange, reply->status);
     }
     return result;
@@ -328,12 +365,15 @@ static void on_completed(void *closure, struct MHD_Connection *connection, void 
     struct server *server = closure;
     struct exchange *exchange = *state;
     (void)connection;
-    (void)how;
     if (exchange == NULL) {
         return;
     }
     *state = NULL;
-    if (!exchange->queued) {
+    if (exchange->in_pieces) {
+        bool whole = how == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+        exchange_observe(&server->exchanges, exchange,
+                         whole ? exchange->reply.status : 499);
+    } else if (!exchange->queued) {
         bool late = connection_phase(exchange->connection) == CONNECTION_EXPIRED;
         exchange_observe(&server->exchanges, exchange, late ? 408 : 499);
     }

@@ -14,7 +14,7 @@
 
 #include "http/server.h"
 
-enum { CLIENTS = 6, BLOCKING = 3 };
+enum { CLIENTS = 6, BLOCKING = 3, PIECES = 50, PIECE = 100000 };
 
 struct bench {
     pthread_mutex_t mutex;
@@ -23,6 +23,7 @@ struct bench {
     size_t inside, passed; /* in such a handler, out of it */
     size_t ended;          /* requests of it */
     atomic_size_t statuses[600];
+    atomic_size_t sent; /* bytes of bodies, as observed */
     struct server *server;
 };
 
@@ -44,6 +45,7 @@ static void observe(void *app, const struct server_event *event)
 {
     struct bench *bench = app;
     atomic_fetch_add(&bench->statuses[event->status], 1);
+    atomic_fetch_add(&bench->sent, event->sent);
 }
 
 static void handle_slow(void *app, struct request *request, struct reply *reply)
@@ -78,10 +80,38 @@ static void handle_fast(void *app, struct request *request, struct reply *reply)
     reply_json(request, reply, 200, json_object());
 }
 
+static bool next_piece(struct request *request, struct buffer *piece)
+{
+    size_t *number = request->state;
+    memset(buffer_reserve(piece, PIECE), 'a' + (int)(*number % 26), PIECE);
+    piece->length += PIECE;
+    return ++*number < PIECES;
+}
+
+static void handle_long(void *app, struct request *request, struct reply *reply)
+{
+    (void)app;
+    request->state = calloc(1, sizeof(size_t));
+    reply->status = 200;
+    reply->content_type = "text/plain";
+    reply->next = next_piece;
+}
+
+static void end_long(void *app, struct request *request)
+{
+    struct bench *bench = app;
+    free(request->state);
+    pthread_mutex_lock(&bench->mutex);
+    bench->ended++;
+    pthread_cond_broadcast(&bench->changed);
+    pthread_mutex_unlock(&bench->mutex);
+}
+
 static const struct route table[] = {
     {HTTP_POST, "/slow", ROUTE_MAY_BLOCK | ROUTE_TAKES_JSON | ROUTE_BODY_OPTIONAL,
      "waits", NULL, NULL, handle_slow, end_slow},
     {HTTP_GET, "/slow", ROUTE_MAY_BLOCK, "waits", NULL, NULL, handle_slow, end_slow},
+    {HTTP_GET, "/long", 0, "in pieces", NULL, NULL, handle_long, end_long},
     {HTTP_GET, "/fast", 0, "does not", NULL, NULL, handle_fast, NULL},
 };
 
@@ -295,6 +325,57 @@ static void stopping_with_requests_queued_ends_all_of_them(void **state)
     }
 }
 
+/* Letters of the body in the order in which they change. */
+static size_t read_letters(int peer, char *letters)
+{
+    char part[4096];
+    ssize_t got;
+    size_t count = 0, total = 0;
+    while ((got = recv(peer, part, sizeof part, 0)) > 0) {
+        for (ssize_t i = 0; i < got; i++) {
+            if (part[i] >= 'a' && part[i] <= 'z') {
+                total++;
+                if (count == 0 || letters[count - 1] != part[i]) {
+                    letters[count++] = part[i];
+                }
+            }
+        }
+    }
+    letters[count] = '\0';
+    return total;
+}
+
+static void an_answer_in_pieces_arrives_whole(void **state)
+{
+    struct bench bench = {.open = true};
+    char letters[128];
+    (void)state;
+    start(&bench, 10);
+    int peer = send_head(&bench, "GET /long");
+    shutdown(peer, SHUT_WR);
+    size_t total = read_letters(peer, letters);
+    close(peer);
+    stop(&bench);
+    assert_true(total >= (size_t)PIECES * PIECE); /* and letters of the head */
+    assert_non_null(
+        strstr(letters, "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwx"));
+    assert_int_equal(atomic_load(&bench.sent), (size_t)PIECES * PIECE);
+    assert_int_equal(atomic_load(&bench.statuses[200]), 1);
+}
+
+static void a_client_that_goes_away_amid_the_pieces_is_told_apart(void **state)
+{
+    struct bench bench = {.open = true};
+    (void)state;
+    start(&bench, 10);
+    int peer = send_head(&bench, "GET /long");
+    close(peer);
+    wait_until(&bench, &bench.ended, 1);
+    stop(&bench);
+    assert_int_equal(atomic_load(&bench.statuses[499]), 1);
+    assert_true(atomic_load(&bench.sent) < (size_t)PIECES * PIECE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +386,8 @@ int main(void)
         cmocka_unit_test(a_drain_waits_for_those_that_wait),
         cmocka_unit_test(requests_that_wait_leave_room_for_others),
         cmocka_unit_test(stopping_with_requests_queued_ends_all_of_them),
+        cmocka_unit_test(an_answer_in_pieces_arrives_whole),
+        cmocka_unit_test(a_client_that_goes_away_amid_the_pieces_is_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
