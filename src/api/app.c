@@ -27,7 +27,7 @@ void app_worker_free(void *app, void *closure)
     struct worker *worker = closure;
     (void)app;
     if (worker != NULL) {
-        scoring_free_idle(worker);
+        score_free_idle(worker);
         deepsad_workspace_free(worker->workspace);
         free(worker);
     }

@@ -28,6 +28,7 @@ struct app {
     struct learner *learner;
     struct review *review;
     struct metrics *metrics;
+    struct cores *cores; /* NULL: each request is scored by its own thread alone */
     struct server *_Atomic servers[APP_SERVERS]; /* NULL where there is none */
     atomic_size_t max_rows;                      /* of a request */
     atomic_size_t max_decoded;                   /* bytes of a request's rows as floats */
@@ -38,14 +39,14 @@ struct app {
     atomic_bool draining;
 };
 
-struct scoring; /* score.h */
+struct score_request; /* score.h */
 
 /* One per thread that runs handlers. */
 struct worker {
     struct deepsad_workspace *workspace;
     struct uuid_source ids;
-    struct scoring *idle; /* states of scoring requests, to be used again */
-    char model[65];       /* whose series `counted` holds */
+    struct score_request *idle; /* states of requests, to be used again */
+    char model[65];             /* whose series `counted` holds */
     struct model_metrics counted;
 };
 

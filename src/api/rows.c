@@ -99,6 +99,8 @@ bool rows_reset(struct rows *rows, const struct rows_columns *columns,
     rows->columns = *columns;
     rows->limits = *limits;
     rows->count = 0;
+    rows->first = 0;
+    rows->row = NULL;
     rows->filled = 0;
     rows->nest = flat_nest(columns->count);
     rows->stops = 0;
@@ -156,7 +158,7 @@ static bool grow(struct rows *rows, size_t floats)
 bool rows_begin_row(struct rows *rows)
 {
     size_t columns = rows->columns.count;
-    size_t start = rows->count * columns;
+    size_t start = (rows->count - rows->first) * columns;
     char pointer[ROWS_POINTER_MAX];
     if (rows->count >= rows->limits.rows) {
         rows_pointer(pointer, rows->count);
@@ -192,6 +194,18 @@ bool rows_begin_named_row(struct rows *rows)
         rows->row[i] = NAN;
     }
     return true;
+}
+
+void rows_drop(struct rows *rows, size_t first)
+{
+    size_t columns = rows->columns.count, gone = (first - rows->first) * columns;
+    size_t start = (rows->count - first) * columns; /* of the row being filled */
+    bool filling = rows->row == rows->x + start + gone;
+    memmove(rows->x, rows->x + gone, (start + (filling ? columns : 0)) * sizeof *rows->x);
+    rows->first = first;
+    if (filling) {
+        rows->row = rows->x + start;
+    }
 }
 
 static bool is_name(const struct rows *rows, size_t column, const char *name,

@@ -54,8 +54,9 @@ struct rows_nest {
 struct rows {
     struct rows_columns columns;
     struct rows_limits limits;
-    float *x;        /* (count, columns.count); NaN = missing */
+    float *x;        /* (count - first, columns.count); NaN = missing */
     size_t count;    /* complete rows */
+    size_t first;    /* of them, those before this one are gone: rows_drop() */
     size_t capacity; /* floats */
     float *row;      /* the row being filled, behind the complete ones */
     size_t filled;   /* its columns so far */
@@ -93,6 +94,10 @@ bool rows_choose(struct rows *rows, const char *name, size_t length, size_t *col
 /* The row is complete: it must have as many values as there are columns. */
 bool rows_end_row(struct rows *rows);
 void rows_end_named_row(struct rows *rows);
+
+/* Gives up the complete rows before `first`, whose scores are known: the others move to
+ * the start of x. They count on, in faults and against the limits. */
+void rows_drop(struct rows *rows, size_t first);
 
 /* False: fault (bad form, too many). */
 bool rows_add_id(struct rows *rows, const char *text, size_t length);

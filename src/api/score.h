@@ -2,8 +2,8 @@
 /*
  * POST /v1/models/{model}/score and /v1/models/{model}/versions/{version}/score: bytes of
  * the request -> float rows (json_rows.h, csv_rows.h, npy_rows.h) -> scores and p-values
- * -> answer. The model is acquired once, when the head has come, so one answer is one
- * version.
+ * (scoring.h) -> answer (score_answer.h). The model is acquired once, when the head has
+ * come, so one answer is one version.
  */
 #ifndef API_SCORE_H
 #define API_SCORE_H
@@ -17,6 +17,6 @@ void score_handle(void *closure, struct request *request, struct reply *reply);
 void score_end(void *closure, struct request *request);
 
 /* Frees the states a worker keeps. */
-void scoring_free_idle(struct worker *worker);
+void score_free_idle(struct worker *worker);
 
 #endif

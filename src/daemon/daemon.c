@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "api/app.h"
+#include "api/cores.h"
 #include "api/routes.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -282,6 +283,9 @@ static int start(struct daemon *daemon, struct deepsad_error *error)
         status = metrics_new(&app->metrics, routes, route_count, error);
     }
     if (status == DEEPSAD_OK) {
+        status = cores_new(&app->cores, daemon->config.server.threads, error);
+    }
+    if (status == DEEPSAD_OK) {
         status = registry_open(&app->registry, &options, error);
     }
     if (status == DEEPSAD_OK) {
@@ -309,6 +313,7 @@ static void stop(struct daemon *daemon)
     if (app->registry != NULL) {
         registry_close(app->registry);
     }
+    cores_free(app->cores);
     metrics_free(app->metrics);
     if (daemon->instance >= 0) {
         close(daemon->instance);

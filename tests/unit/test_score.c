@@ -134,7 +134,7 @@ static void a_state_is_used_again_by_the_next_request(void **state)
     struct worker *worker = fixture->worker;
     json_decref(
         send(fixture, HTTP_POST, "/v1/models/m/score", "{\"samples\":[[1,2,3]]}"));
-    const struct scoring *kept = worker->idle;
+    const struct score_request *kept = worker->idle;
     assert_non_null(kept);
     json_decref(send(fixture, HTTP_POST, "/v1/models/m/score", "{\"samples\":[[1,2]]}"));
     assert_int_equal(fixture->reply.status, 422);
