@@ -5,56 +5,16 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/commas.h"
 #include "base/number.h"
 #include "base/number_block.h"
-#include "base/simd.h"
+#include "base/number_short.h"
 
 enum {
-    WORD = 8,                       /* bytes */
-    STRETCH = 1024,                 /* bytes whose commas are found at once */
-    BEHIND = JSON_PLAIN_MIN - 64,   /* bytes that may be read behind a stretch */
-    COMMAS_MAX = STRETCH + 4 * WORD /* written in groups, the last beyond the last one */
+    WORD = 8,                    /* bytes */
+    STRETCH = COMMAS_TEXT_MAX,   /* bytes whose commas are found at once */
+    BEHIND = JSON_PLAIN_MIN - 64 /* bytes that may be read behind a stretch */
 };
-
-/* 64 bytes, as wide as registers may be. */
-typedef uint64_t words __attribute__((vector_size(64)));
-
-/* A bit for each of 64 bytes that is a comma. */
-static inline uint64_t find_commas(const char *text)
-{
-    words x;
-    memcpy(&x, text, sizeof x);
-    x ^= 0x2C2C2C2C2C2C2C2CU;
-    words others = ((x & 0x7F7F7F7F7F7F7F7FU) + 0x7F7F7F7F7F7F7F7FU) | x;
-    words commas = ~others >> 7 & 0x0101010101010101U;
-    words bits = commas * 0x0102040810204080U >> 56;
-    bits <<= (words){0, 8, 16, 24, 32, 40, 48, 56};
-    return ((bits[0] | bits[1]) | (bits[2] | bits[3])) |
-           ((bits[4] | bits[5]) | (bits[6] | bits[7]));
-}
-
-/* Their places in `size` bytes (a multiple of 64). Eight are written at a time, needed or
- * not: how many there are in 64 bytes is nothing that a branch could be taught. */
-SIMD_CLONES
-static size_t list_commas(uint16_t places[static COMMAS_MAX], const char *text,
-                          size_t size)
-{
-    size_t count = 0;
-    for (size_t start = 0; start < size; start += 64) {
-        uint64_t mask = find_commas(text + start);
-        unsigned found = (unsigned)__builtin_popcountll(mask);
-        uint16_t *out = places + count;
-        for (unsigned written = 0; written < found; written += 8) {
-            for (unsigned i = 0; i < 8; i++) {
-                unsigned bit = (unsigned)__builtin_ctzll(mask | UINT64_C(1) << 63);
-                *out++ = (uint16_t)(start + bit);
-                mask &= mask - 1;
-            }
-        }
-        count += found;
-    }
-    return count;
-}
 
 /* Numbers, still as text, of the rest of a row or line and of those behind it. */
 struct stretch {
@@ -83,9 +43,12 @@ static size_t cut(struct stretch *stretch, const struct rows *rows, const char *
             }
         }
         unsigned negative = *at == '-';
-        memcpy(&stretch->numbers.text[n], at + negative, WORD);
-        stretch->numbers.length[n] =
-            (uint64_t)(stop - at) - negative + ((uint64_t)negative << 63);
+        const char *digits = at + negative;
+        unsigned fraction = digits[0] == '0' && digits[1] == '.';
+        digits += 2 * (size_t)fraction;
+        memcpy(&stretch->numbers.text[n], digits, WORD);
+        stretch->numbers.length[n] = ((uint64_t)(stop - digits) & (NUMBER_FRACTION - 1)) |
+                                     (uint64_t)negative << 63 | (uint64_t)fraction << 62;
         stretch->start[n] = at;
         stretch->stop[n++] = stop;
         at = next;
@@ -106,6 +69,9 @@ static bool convert_odd(float *value, const struct stretch *stretch, size_t i,
     const char *start = stretch->start[i];
     if (stretch->stop[i] - start == 4 && memcmp(start, "null", 4) == 0) {
         *value = NAN;
+        return true;
+    }
+    if (number_parse_short(value, start, end) == stretch->stop[i]) {
         return true;
     }
     return number_parse_float(value, start, end) == stretch->stop[i] &&
@@ -163,14 +129,14 @@ static size_t room(const struct rows *rows)
 
 const char *json_plain_take(struct rows *rows, const char *at, const char *end)
 {
-    uint16_t places[COMMAS_MAX] = {0};
+    uint16_t places[COMMAS_MAX];
     struct stretch stretch;
     float values[NUMBER_PLAIN_MAX];
     while (json_plain_is_worth(rows, at, end) && room(rows) > 0) {
         size_t size = (size_t)(end - at) - BEHIND;
         size = size < STRETCH ? size / 64 * 64 : STRETCH;
         const char *text = at;
-        size_t count = list_commas(places, text, size), used = 0;
+        size_t count = commas_list(places, text, size), used = 0;
         rows->stops += count == 0;
         do {
             size_t most = count - used < room(rows) ? count - used : room(rows);

@@ -10,11 +10,14 @@
 static size_t make_text(char *text, struct rng *rng)
 {
     static const char unusual[] = "./-+eE ]\x1f\x80\xff,";
-    size_t length = rng_below(rng, 11);
-    size_t point = rng_below(rng, 12);
+    size_t length = rng_below(rng, 13);
+    size_t point = rng_below(rng, rng_below(rng, 2) == 0 ? 3 : 14);
     for (size_t i = 0; i < length; i++) {
         text[i] = (char)('0' + (rng_below(rng, 4) == 0 ? 0 : rng_below(rng, 10)));
         text[i] = i == point ? '.' : text[i];
+    }
+    if (point == 1 && rng_below(rng, 2) == 0) {
+        text[0] = '0';
     }
     if (length > 0 && rng_below(rng, 3) == 0) {
         text[0] = '-';
@@ -29,17 +32,33 @@ static size_t make_text(char *text, struct rng *rng)
 static void put_number(struct number_plain *numbers, size_t i, const char *text,
                        size_t length)
 {
-    size_t negative = *text == '-';
-    memcpy(&numbers->text[i], text + negative, 8);
-    numbers->length[i] = (length - negative) | (uint64_t)negative << 63;
+    size_t skipped = *text == '-';
+    uint64_t bits = *text == '-' ? NUMBER_NEGATIVE : 0;
+    if (memcmp(text + skipped, "0.", 2) == 0 && length >= skipped + 2) {
+        skipped += 2;
+        bits |= NUMBER_FRACTION;
+    }
+    memcpy(&numbers->text[i], text + skipped, 8);
+    numbers->length[i] = (length - skipped) | bits;
+}
+
+static bool is_plain(const char *text, size_t length)
+{
+    size_t sign = *text == '-', whole = 0, exponent = strcspn(text, "eE");
+    bool fraction = length >= sign + 2 && memcmp(text + sign, "0.", 2) == 0;
+    bool point = memchr(text, '.', length) != NULL;
+    for (size_t i = sign; i < length; i++) {
+        whole = text[i] == '.' ? whole : 10 * whole + (size_t)(text[i] - '0');
+    }
+    return exponent >= length && length - sign <= (fraction ? 10 : 8) &&
+           (!point || whole <= 1 << 24);
 }
 
 static void assert_as_by_one(const char *text, size_t length, float value, uint64_t odd)
 {
     float want = 0;
     bool number = number_parse_float(&want, text, text + length) == text + length;
-    bool plain = strcspn(text, "eE") >= length && length - (*text == '-') <= 8;
-    if ((odd == 0) != (number && plain)) {
+    if ((odd == 0) != (number && is_plain(text, length))) {
         fail_msg("\"%.*s\": %s", (int)length, text, odd == 0 ? "taken" : "left");
     }
     if (odd == 0 && memcmp(&value, &want, sizeof value) != 0) {
