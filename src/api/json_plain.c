@@ -18,75 +18,76 @@ enum {
 
 /* Numbers, still as text, of the rest of a row or line and of those behind it. */
 struct stretch {
-    struct number_plain numbers;
-    const char *start[NUMBER_PLAIN_MAX + 1]; /* and where the one after the last may */
-    const char *stop[NUMBER_PLAIN_MAX];
+    const char *text;
+    uint16_t starts[NUMBER_PLAIN_MAX + NUMBER_LANES]; /* and of the one after the last */
+    uint16_t stops[NUMBER_PLAIN_MAX];
     size_t count;
 };
 
-/* `at` where the next number may begin; commas at text + places[]. */
-static size_t cut(struct stretch *stretch, const struct rows *rows, const char *at,
-                  const char *text, const uint16_t *places, size_t count)
+/* A row or line ends with number i: the brackets are taken off. False: there are none. */
+static bool cut_row(struct stretch *stretch, size_t i)
 {
-    size_t columns = rows->nest.line, column = columns - (rows->nest.full - rows->filled);
-    size_t n = 0;
+    const char *comma = stretch->text + stretch->stops[i];
+    const char *bracket = comma + 1 + (comma[1] == ' ');
+    if (stretch->stops[i] == stretch->starts[i] || comma[-1] != ']' || *bracket != '[') {
+        return false;
+    }
+    stretch->stops[i]--;
+    stretch->starts[i + 1] = (uint16_t)(bracket + 1 - stretch->text);
+    return true;
+}
+
+/* The first number begins at `start`, each ends at a comma or before the bracket before
+ * it. */
+static size_t cut(struct stretch *stretch, const struct rows *rows, size_t start,
+                  const uint16_t *commas, size_t count)
+{
+    size_t columns = rows->nest.line;
     count = count < NUMBER_PLAIN_MAX ? count : NUMBER_PLAIN_MAX;
-    while (n < count) {
-        const char *stop = text + places[n];
-        const char *next = stop + 1;
-        next += *next == ' ';
-        if (++column == columns) {
-            column = 0;
-            stop--;
-            if (*stop != ']' || *next++ != '[') {
-                break;
-            }
+    stretch->starts[0] = (uint16_t)start;
+    for (size_t i = 0; i < count; i++) {
+        stretch->stops[i] = commas[i];
+        stretch->starts[i + 1] = (uint16_t)(commas[i] + 1);
+    }
+    for (size_t i = rows->nest.full - rows->filled - 1; i < count; i += columns) {
+        if (!cut_row(stretch, i)) {
+            count = i;
         }
-        unsigned negative = *at == '-';
-        const char *digits = at + negative;
-        unsigned fraction = digits[0] == '0' && digits[1] == '.';
-        digits += 2 * (size_t)fraction;
-        memcpy(&stretch->numbers.text[n], digits, WORD);
-        stretch->numbers.length[n] = ((uint64_t)(stop - digits) & (NUMBER_FRACTION - 1)) |
-                                     (uint64_t)negative << 63 | (uint64_t)fraction << 62;
-        stretch->start[n] = at;
-        stretch->stop[n++] = stop;
-        at = next;
     }
-    stretch->start[n] = at;
-    stretch->count = n;
-    for (size_t i = n; i % NUMBER_LANES != 0; i++) {
-        stretch->numbers.text[i] = '0'; /* and a byte that is no digit */
-        stretch->numbers.length[i] = 1;
+    for (size_t i = count; i % NUMBER_LANES != 0; i++) {
+        stretch->starts[i + 1] = stretch->starts[0];
+        stretch->stops[i] = stretch->stops[0];
     }
-    return n;
+    stretch->count = count;
+    return count;
 }
 
 /* One that the vector code has left; null is a missing value. */
 static bool convert_odd(float *value, const struct stretch *stretch, size_t i,
                         const char *end)
 {
-    const char *start = stretch->start[i];
-    if (stretch->stop[i] - start == 4 && memcmp(start, "null", 4) == 0) {
+    const char *start = stretch->text + stretch->starts[i];
+    const char *stop = stretch->text + stretch->stops[i];
+    start += *start == ' ';
+    if (stop - start == 4 && memcmp(start, "null", 4) == 0) {
         *value = NAN;
         return true;
     }
-    if (number_parse_short(value, start, end) == stretch->stop[i]) {
+    if (number_parse_short(value, start, end) == stop) {
         return true;
     }
-    return number_parse_float(value, start, end) == stretch->stop[i] &&
-           fabsf(*value) <= FLT_MAX;
+    return number_parse_float(value, start, end) == stop && fabsf(*value) <= FLT_MAX;
 }
 
 /* How many of the numbers were good, from the first on. */
 static size_t convert(float *values, const struct stretch *stretch, const char *end)
 {
-    uint64_t odd[NUMBER_PLAIN_MAX];
-    if (number_convert_plain(values, odd, &stretch->numbers, stretch->count) != 0) {
-        for (size_t i = 0; i < stretch->count; i++) {
-            if (odd[i] != 0 && !convert_odd(&values[i], stretch, i, end)) {
-                return i;
-            }
+    uint64_t odd = number_convert_plain(values, stretch->text, stretch->starts,
+                                        stretch->stops, stretch->count);
+    for (; odd != 0; odd &= odd - 1) {
+        size_t i = (size_t)__builtin_ctzll(odd);
+        if (!convert_odd(&values[i], stretch, i, end)) {
+            return i;
         }
     }
     return stretch->count;
@@ -129,27 +130,26 @@ static size_t room(const struct rows *rows)
 
 const char *json_plain_take(struct rows *rows, const char *at, const char *end)
 {
-    uint16_t places[COMMAS_MAX];
+    uint16_t commas[COMMAS_MAX];
     struct stretch stretch;
     float values[NUMBER_PLAIN_MAX];
-    while (json_plain_is_worth(rows, at, end) && room(rows) > 0) {
+    bool stopped = false;
+    while (!stopped && json_plain_is_worth(rows, at, end) && room(rows) > 0) {
         size_t size = (size_t)(end - at) - BEHIND;
         size = size < STRETCH ? size / 64 * 64 : STRETCH;
-        const char *text = at;
-        size_t count = commas_list(places, text, size), used = 0;
+        size_t count = commas_list(commas, at, size), used = 0, start = 0;
+        stretch.text = at;
         rows->stops += count == 0;
         do {
             size_t most = count - used < room(rows) ? count - used : room(rows);
-            size_t cut_off = cut(&stretch, rows, at, text, places + used, most);
-            size_t good = convert(values, &stretch, end);
-            size_t taken = store(rows, values, good);
-            at = stretch.start[taken];
+            size_t cut_off = cut(&stretch, rows, start, commas + used, most);
+            size_t taken = store(rows, values, convert(values, &stretch, end));
+            start = stretch.starts[taken];
             used += taken;
-            if (taken == 0 || taken < cut_off) {
-                rows->stops++;
-                return at;
-            }
-        } while (used < count && room(rows) > 0);
+            stopped = taken == 0 || taken < cut_off;
+        } while (!stopped && used < count && room(rows) > 0);
+        rows->stops += stopped;
+        at = stretch.text + start;
     }
     return at;
 }

@@ -7,6 +7,7 @@
 #include "base/number_block.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "base/number_short.h"
 #include "base/simd.h"
@@ -18,14 +19,46 @@
 /* What a float holds exactly. */
 enum { WHOLE_MAX = 1 << 24 };
 
+/* ---- Portably ---------------------------------------------------------------------- */
+
+/* Each number as `text`, the 8 bytes from behind its sign and a "0." on, the first the
+ * lowest; and `length` of what is there, with the bits that say what was before it. */
+#define NEGATIVE (UINT64_C(1) << 63)
+#define FRACTION (UINT64_C(1) << 62) /* "0." */
+struct numbers {
+    uint64_t text[NUMBER_PLAIN_MAX];
+    uint64_t length[NUMBER_PLAIN_MAX];
+};
+
+static void load_numbers(struct numbers *out, const char *text, const uint16_t *starts,
+                         const uint16_t *stops, size_t count)
+{
+    size_t i = 0;
+    for (; i < count; i++) {
+        const char *at = text + starts[i];
+        at += *at == ' ';
+        unsigned negative = *at == '-';
+        at += negative;
+        unsigned fraction = at[0] == '0' && at[1] == '.';
+        at += 2 * (size_t)fraction;
+        memcpy(&out->text[i], at, sizeof out->text[i]);
+        out->length[i] = ((uint64_t)(text + stops[i] - at) & (FRACTION - 1)) |
+                         (uint64_t)negative << 63 | (uint64_t)fraction << 62;
+    }
+    for (; i % NUMBER_LANES != 0; i++) {
+        out->text[i] = '0'; /* and a byte that is no digit */
+        out->length[i] = 1;
+    }
+}
+
 /* Of a fixed number, so that the compiler makes no second loop for what is left over. */
 static inline uint64_t convert_lanes(float *restrict values, uint64_t *restrict odd,
-                                     const struct number_plain *numbers, size_t at)
+                                     const struct numbers *numbers, size_t at)
 {
     uint64_t any = 0;
     for (size_t i = at; i < at + NUMBER_LANES; i++) {
-        uint64_t length = numbers->length[i] & ~(NUMBER_NEGATIVE | NUMBER_FRACTION);
-        bool fraction = (numbers->length[i] & NUMBER_FRACTION) != 0;
+        uint64_t length = numbers->length[i] & ~(NEGATIVE | FRACTION);
+        bool fraction = (numbers->length[i] & FRACTION) != 0;
         uint64_t digits = numbers->text[i] ^ 0x3030303030303030U;
         uint64_t others = number_find_others(digits);
         uint64_t wrong = others & 0x80; /* no digit first */
@@ -54,7 +87,7 @@ static inline uint64_t convert_lanes(float *restrict values, uint64_t *restrict 
         bool broken = fraction || point != 0;
         wrong |= broken && whole > WHOLE_MAX ? 1 : 0;
         float value = (float)(int32_t)whole / (fraction ? power * 10.0F : power);
-        values[i] = (numbers->length[i] & NUMBER_NEGATIVE) != 0 ? -value : value;
+        values[i] = (numbers->length[i] & NEGATIVE) != 0 ? -value : value;
         odd[i] = wrong;
         any |= wrong;
     }
@@ -63,7 +96,7 @@ static inline uint64_t convert_lanes(float *restrict values, uint64_t *restrict 
 
 SIMD_CLONES
 static uint64_t convert_portably(float *values, uint64_t *odd,
-                                 const struct number_plain *numbers, size_t count)
+                                 const struct numbers *numbers, size_t count)
 {
     uint64_t any = 0;
     for (size_t i = 0; i < count; i += NUMBER_LANES) {
@@ -79,110 +112,162 @@ static uint64_t convert_portably(float *values, uint64_t *odd,
     __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx512cd"), \
                    always_inline)) static inline
 
-/* Eight numbers, one in each 64 bits. */
-struct eight {
-    __m256i whole;    /* their digits as one number, without the point */
-    __m256i fraction; /* how many of them are behind it, 15 for none */
-    __mmask8 negative, odd;
+/* Sixteen numbers: where their digits begin, behind space, sign and "0.". */
+struct places {
+    __m512i length, low, high; /* their first 8 bytes */
+    __mmask16 negative, fraction, wrong;
 };
 
-/* Multiplications of neighbouring digits, pairs, fours, in which such processors are
- * good: by 10 and 1, 100 and 1, 10000 and 1. */
-AVX512 __m512i join_digits(__m512i x)
+AVX512 __m512i load_places(const uint16_t *places)
 {
-    x = _mm512_maddubs_epi16(x, _mm512_set1_epi16(0x010A));
-    x = _mm512_madd_epi16(x, _mm512_set1_epi32(0x00010064));
-    return _mm512_add_epi64(_mm512_mul_epu32(x, _mm512_set1_epi64(10000)),
-                            _mm512_srli_epi64(x, 32));
+    return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)places));
 }
 
-AVX512 __mmask8 test(__m512i x, uint64_t bits)
+/* Whether the lowest byte is that one. */
+AVX512 __mmask16 begins(__m512i head, char byte)
 {
-    return _mm512_test_epi64_mask(x, _mm512_set1_epi64((int64_t)bits));
+    return _mm512_cmpeq_epi32_mask(_mm512_and_si512(head, _mm512_set1_epi32(0xFF)),
+                                   _mm512_set1_epi32(byte));
 }
+
+/* Whether it is no digit, where `which`. */
+AVX512 __mmask16 begins_otherwise(__mmask16 which, __m512i head)
+{
+    __m512i byte = _mm512_and_si512(head, _mm512_set1_epi32(0xFF));
+    return _mm512_mask_cmpgt_epu32_mask(
+        which, _mm512_sub_epi32(byte, _mm512_set1_epi32('0')), _mm512_set1_epi32(9));
+}
+
+AVX512 struct places find_digits(const char *text, const uint16_t *starts,
+                                 const uint16_t *stops)
+{
+    const __m512i one = _mm512_set1_epi32(1);
+    __m512i start = load_places(starts);
+    __m512i head = _mm512_i32gather_epi32(start, text, 1);
+    __mmask16 space = begins(head, ' ');
+    head = _mm512_mask_srli_epi32(head, space, head, 8);
+    start = _mm512_mask_add_epi32(start, space, start, one);
+    __mmask16 negative = begins(head, '-');
+    head = _mm512_mask_srli_epi32(head, negative, head, 8);
+    start = _mm512_mask_add_epi32(start, negative, start, one);
+    __mmask16 zero = begins(head, '0'), wrong = begins_otherwise(0xFFFF, head);
+    head = _mm512_srli_epi32(head, 8);
+    __mmask16 fraction = begins(head, '.') & zero;
+    start = _mm512_mask_add_epi32(start, fraction, start, _mm512_set1_epi32(2));
+    /* A digit behind a first 0; none or more than 8. */
+    wrong |= zero & (__mmask16)~begins_otherwise(zero, head);
+    __m512i length = _mm512_sub_epi32(load_places(stops), start);
+    wrong |= _mm512_cmpgt_epu32_mask(_mm512_sub_epi32(length, one), _mm512_set1_epi32(7));
+    __m512i low = _mm512_i32gather_epi64(_mm512_castsi512_si256(start), text, 1);
+    __m512i high = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(start, 1), text, 1);
+    return (struct places){length, low, high, negative, fraction, wrong};
+}
+
+/* Eight of them, one in each 64 bits. */
+struct eight {
+    __m512i fours;  /* the first and the last four digits as a number each */
+    __m512i zeros;  /* bits before the point's place, 64 where there is none */
+    __mmask8 wrong; /* what is there is something else */
+};
 
 /* The steps of convert_lanes(), on bytes where that takes fewer. */
-AVX512 struct eight convert_eight(__m512i text, __m512i length)
+AVX512 struct eight join_eight(__m512i text, __m256i length)
 {
-    const __m512i one = _mm512_set1_epi64(1), zero = _mm512_setzero_si512();
+    const __m512i one = _mm512_set1_epi64(1);
     __m512i digits = _mm512_xor_si512(text, _mm512_set1_epi8('0'));
     __m512i other = _mm512_movm_epi8(_mm512_cmpgt_epu8_mask(digits, _mm512_set1_epi8(9)));
-    __mmask8 negative = test(length, NUMBER_NEGATIVE);
-    __mmask8 fraction = test(length, NUMBER_FRACTION);
-    length = _mm512_and_si512(length, _mm512_set1_epi64((int64_t)(NUMBER_FRACTION - 1)));
-    /* None or more than 8; no digit first; a digit behind a first 0. */
-    __mmask8 wrong =
-        _mm512_cmpgt_epu64_mask(_mm512_sub_epi64(length, one), _mm512_set1_epi64(7));
-    wrong |= test(other, 0xFF);
-    wrong |= (__mmask8)(~test(digits, 0xFF) & ~test(other, 0xFF00) & ~fraction);
-    __m512i shift = _mm512_slli_epi64(_mm512_sub_epi64(_mm512_set1_epi64(8), length), 3);
+    __m512i shift = _mm512_cvtepi32_epi64(
+        _mm256_sub_epi32(_mm256_set1_epi32(64), _mm256_slli_epi32(length, 3)));
     __m512i x = _mm512_sllv_epi64(digits, shift);
     other = _mm512_sllv_epi64(other, shift);
     /* All are digits, but for one point, which is not last. */
-    __m512i low = _mm512_and_si512(other, _mm512_sub_epi64(zero, other));
+    __m512i low =
+        _mm512_and_si512(other, _mm512_sub_epi64(_mm512_setzero_si512(), other));
     __m512i point = _mm512_sub_epi64(_mm512_slli_epi64(low, 8), low); /* its byte */
-    __mmask8 pointed = _mm512_test_epi64_mask(low, low);
-    wrong |= _mm512_cmpneq_epi64_mask(other, point);
-    wrong |= test(point, UINT64_C(1) << 63) | (pointed & fraction);
-    __m512i dots = _mm512_and_si512(point, _mm512_set1_epi8('.' ^ '0'));
-    wrong |= _mm512_cmpneq_epi64_mask(_mm512_and_si512(x, point), dots);
+    __m512i wrong = _mm512_xor_si512(other, point);
+    __m512i unlike = _mm512_xor_si512(x, _mm512_set1_epi8('.' ^ '0'));
+    wrong = _mm512_or_si512(wrong, _mm512_and_si512(unlike, point));
+    wrong = _mm512_or_si512(wrong, _mm512_and_si512(point, _mm512_set1_epi64(INT64_MIN)));
     /* The digits before it move there. */
-    __m512i before = _mm512_maskz_sub_epi64(pointed, low, one);
-    x = _mm512_or_si512(_mm512_andnot_si512(_mm512_or_si512(before, point), x),
-                        _mm512_slli_epi64(_mm512_and_si512(x, before), 8));
-    __m512i behind = _mm512_mask_srli_epi64(_mm512_set1_epi64(15), pointed,
-                                            _mm512_lzcnt_epi64(low), 3);
-    behind = _mm512_mask_mov_epi64(behind, fraction, length);
-    __m512i whole = join_digits(x);
-    wrong |= _mm512_cmpgt_epi64_mask(whole, _mm512_set1_epi64(WHOLE_MAX)) &
-             (pointed | fraction);
-    struct eight out = {
-        .whole = _mm512_cvtepi64_epi32(whole),
-        .fraction = _mm512_cvtepi64_epi32(behind),
-        .negative = negative,
-        .odd = wrong,
-    };
-    return out;
+    __m512i before = _mm512_min_epu64(_mm512_sub_epi64(low, one), low);
+    __m512i moved = _mm512_slli_epi64(_mm512_and_si512(x, before), 8);
+    x = _mm512_or_si512(_mm512_andnot_si512(_mm512_or_si512(before, point), x), moved);
+    /* Pairs, then fours: neighbours times 10 and 1, 100 and 1. */
+    x = _mm512_maddubs_epi16(x, _mm512_set1_epi16(0x010A));
+    x = _mm512_madd_epi16(x, _mm512_set1_epi32(0x00010064));
+    return (struct eight){x, _mm512_lzcnt_epi64(low),
+                          _mm512_test_epi64_mask(wrong, wrong)};
 }
 
-AVX512 __m512i both(__m256i low, __m256i high)
+/* Every second 32 bits of both, from the first or from the second on. */
+AVX512 __m512i pick(__m512i low, __m512i high, int from)
 {
-    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+    const __m512i even =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    return _mm512_permutex2var_epi32(low, _mm512_add_epi32(even, _mm512_set1_epi32(from)),
+                                     high);
+}
+
+/* Returns which are odd. */
+AVX512 __mmask16 convert_sixteen(float *values, struct places places)
+{
+    /* By the digits behind a point; 8: there is none; 8 more behind a "0.". */
+    const __m512 tens = _mm512_setr_ps(1e8F, 1e1F, 1e2F, 1e3F, 1e4F, 1e5F, 1e6F, 1e7F, 1,
+                                       1e1F, 1e2F, 1e3F, 1e4F, 1e5F, 1e6F, 1e7F);
+    struct eight low = join_eight(places.low, _mm512_castsi512_si256(places.length));
+    struct eight high =
+        join_eight(places.high, _mm512_extracti64x4_epi64(places.length, 1));
+    __m512i whole = _mm512_add_epi32(
+        _mm512_mullo_epi32(pick(low.fours, high.fours, 0), _mm512_set1_epi32(10000)),
+        pick(low.fours, high.fours, 1));
+    __m512i zeros = pick(low.zeros, high.zeros, 0);
+    __m512i behind = _mm512_srli_epi32(zeros, 3);
+    behind = _mm512_mask_add_epi32(behind, places.fraction, behind, places.length);
+    __mmask16 wrong = places.wrong | (__mmask16)(low.wrong | high.wrong << 8);
+    wrong |= _mm512_mask_cmpneq_epi32_mask(places.fraction, zeros, _mm512_set1_epi32(64));
+    wrong |= _mm512_mask_cmpgt_epi32_mask(places.fraction, whole,
+                                          _mm512_set1_epi32(WHOLE_MAX));
+    __m512 value =
+        _mm512_div_ps(_mm512_cvtepi32_ps(whole), _mm512_permutexvar_ps(behind, tens));
+    value = _mm512_mask_xor_ps(value, places.negative, value, _mm512_set1_ps(-0.0F));
+    _mm512_storeu_ps(values, value);
+    return wrong;
 }
 
 __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx512cd"))) static uint64_t
-convert_avx512(float *values, uint64_t *odd, const struct number_plain *numbers,
-               size_t count)
+convert_avx512(float *values, const char *text, const uint16_t *starts,
+               const uint16_t *stops, size_t count)
 {
-    const __m512 tens = _mm512_setr_ps(1, 1e1F, 1e2F, 1e3F, 1e4F, 1e5F, 1e6F, 1e7F, 1e8F,
-                                       1, 1, 1, 1, 1, 1, 1);
-    uint64_t any = 0;
+    struct places places[NUMBER_PLAIN_MAX / NUMBER_LANES];
+    uint64_t odd = 0;
     for (size_t i = 0; i < count; i += NUMBER_LANES) {
-        struct eight low = convert_eight(_mm512_loadu_si512(numbers->text + i),
-                                         _mm512_loadu_si512(numbers->length + i));
-        struct eight high = convert_eight(_mm512_loadu_si512(numbers->text + i + 8),
-                                          _mm512_loadu_si512(numbers->length + i + 8));
-        __m512 whole = _mm512_cvtepi32_ps(both(low.whole, high.whole));
-        __m512i fraction = both(low.fraction, high.fraction);
-        __m512 value = _mm512_div_ps(whole, _mm512_permutexvar_ps(fraction, tens));
-        __mmask16 negative = (__mmask16)(low.negative | high.negative << 8);
-        value = _mm512_mask_xor_ps(value, negative, value, _mm512_set1_ps(-0.0F));
-        _mm512_storeu_ps(values + i, value);
-        _mm512_storeu_si512(odd + i, _mm512_movm_epi64(low.odd));
-        _mm512_storeu_si512(odd + i + 8, _mm512_movm_epi64(high.odd));
-        any |= (uint64_t)low.odd | high.odd;
+        places[i / NUMBER_LANES] = find_digits(text, starts + i, stops + i);
     }
-    return any;
+    for (size_t i = 0; i < count; i += NUMBER_LANES) {
+        uint64_t wrong = convert_sixteen(values + i, places[i / NUMBER_LANES]);
+        odd |= wrong << i;
+    }
+    return odd;
 }
 #endif
 
-uint64_t number_convert_plain(float *values, uint64_t *odd,
-                              const struct number_plain *numbers, size_t count)
+uint64_t number_convert_plain(float *values, const char *text, const uint16_t *starts,
+                              const uint16_t *stops, size_t count)
 {
+    uint64_t odd = 0;
 #if SIMD_X86
     if (simd_level() == SIMD_AVX512 && __builtin_cpu_supports("avx512cd")) {
-        return convert_avx512(values, odd, numbers, count);
+        odd = convert_avx512(values, text, starts, stops, count);
+        return count < NUMBER_PLAIN_MAX ? odd & ((UINT64_C(1) << count) - 1) : odd;
     }
 #endif
-    return convert_portably(values, odd, numbers, count);
+    struct numbers numbers = {.text = {0}};
+    uint64_t wrong[NUMBER_PLAIN_MAX];
+    load_numbers(&numbers, text, starts, stops, count);
+    if (convert_portably(values, wrong, &numbers, count) != 0) {
+        for (size_t i = 0; i < count; i++) {
+            odd |= (uint64_t)(wrong[i] != 0) << i;
+        }
+    }
+    return odd;
 }
