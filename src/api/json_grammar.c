@@ -2,7 +2,6 @@
 #include "api/json_grammar.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,66 +12,29 @@ static const char *const member_names[] = {"samples", "ids", "explain", "keep"};
 
 void json_grammar_start(struct json_grammar *grammar, struct rows *rows)
 {
-    *grammar = (struct json_grammar){.rows = rows, .state = JSON_AT_START};
+    *grammar = (struct json_grammar){.base.rows = rows, .state = JSON_AT_START};
 }
 
 /* ---- Faults ---- */
-
-/* Not JSON. Returns false, as do all that find a fault. */
-__attribute__((format(printf, 2, 3))) static bool
-fail_syntax(struct json_grammar *grammar, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(grammar->problem, sizeof grammar->problem, format, arguments);
-    va_end(arguments);
-    return false;
-}
-
-static const char *describe(const struct json_token *token)
-{
-    switch (token->kind) {
-    case JSON_TOKEN_STRING:
-        return "a string";
-    case JSON_TOKEN_NUMBER:
-        return "a number";
-    case JSON_TOKEN_TRUE:
-    case JSON_TOKEN_FALSE:
-        return "a boolean";
-    case JSON_TOKEN_NULL:
-        return "null";
-    case JSON_TOKEN_NOT_FINITE:
-        return "a number that is not finite";
-    case JSON_TOKEN_PUNCTUATION:
-        break;
-    }
-    return token->punctuation == '[' ? "an array" : "an object";
-}
-
-static bool is_value(const struct json_token *token)
-{
-    return token->kind != JSON_TOKEN_PUNCTUATION || token->punctuation == '[' ||
-           token->punctuation == '{';
-}
 
 /* A value of the wrong type at `pointer`; what is no value at all is a fault of syntax.
  */
 static bool fail_type(struct json_grammar *grammar, const struct json_token *token,
                       const char *pointer, const char *expected)
 {
-    if (!is_value(token)) {
-        return fail_syntax(grammar, "expected %s, found '%c'", expected,
-                           token->punctuation);
+    if (!json_token_is_value(token)) {
+        return json_grammar_fail(&grammar->base, "expected %s, found '%c'", expected,
+                                 token->punctuation);
     }
-    return rows_fail(grammar->rows, 422, pointer, "%s: expected %s, found %s",
+    return rows_fail(grammar->base.rows, 422, pointer, "%s: expected %s, found %s",
                      pointer[1] == '\0' ? "the body" : pointer + 2, expected,
-                     describe(token));
+                     json_token_describe(token));
 }
 
 /* Where the value is that comes next in the row. */
 static void point_at_cell(const struct json_grammar *grammar, char *pointer)
 {
-    const struct rows *rows = grammar->rows;
+    const struct rows *rows = grammar->base.rows;
     if (grammar->state == JSON_AT_NAMED_VALUE) {
         const char *name = rows->columns.name(rows->columns.closure, grammar->column);
         rows_pointer_cell(pointer, rows->count, name, strlen(name), 0);
@@ -83,16 +45,11 @@ static void point_at_cell(const struct json_grammar *grammar, char *pointer)
 
 /* ---- Tokens in their places ---- */
 
-static bool is_mark(const struct json_token *token, char mark)
-{
-    return token->kind == JSON_TOKEN_PUNCTUATION && token->punctuation == mark;
-}
-
 static bool expect(struct json_grammar *grammar, const struct json_token *token,
                    char mark, enum json_state state)
 {
-    if (!is_mark(token, mark)) {
-        return fail_syntax(grammar, "expected '%c'", mark);
+    if (!json_token_is_mark(token, mark)) {
+        return json_grammar_fail(&grammar->base, "expected '%c'", mark);
     }
     grammar->state = state;
     return true;
@@ -102,12 +59,12 @@ static bool expect(struct json_grammar *grammar, const struct json_token *token,
 static bool after(struct json_grammar *grammar, const struct json_token *token,
                   char close, enum json_state more, enum json_state done)
 {
-    if (is_mark(token, ',')) {
+    if (json_token_is_mark(token, ',')) {
         grammar->state = more;
         return true;
     }
-    if (!is_mark(token, close)) {
-        return fail_syntax(grammar, "expected ',' or '%c'", close);
+    if (!json_token_is_mark(token, close)) {
+        return json_grammar_fail(&grammar->base, "expected ',' or '%c'", close);
     }
     grammar->state = done;
     return true;
@@ -116,7 +73,8 @@ static bool after(struct json_grammar *grammar, const struct json_token *token,
 static bool on_member(struct json_grammar *grammar, const struct json_token *token)
 {
     if (token->kind != JSON_TOKEN_STRING) {
-        return fail_syntax(grammar, "expected the name of a member, in quotes");
+        return json_grammar_fail(&grammar->base,
+                                 "expected the name of a member, in quotes");
     }
     for (int i = 0; i < MEMBER_COUNT; i++) {
         if (token->length == strlen(member_names[i]) &&
@@ -124,8 +82,8 @@ static bool on_member(struct json_grammar *grammar, const struct json_token *tok
             char pointer[ROWS_POINTER_MAX];
             snprintf(pointer, sizeof pointer, "#/%s", member_names[i]);
             if ((grammar->members & 1U << i) != 0) {
-                return rows_fail(grammar->rows, 422, pointer, "\"%s\" is there twice",
-                                 member_names[i]);
+                return rows_fail(grammar->base.rows, 422, pointer,
+                                 "\"%s\" is there twice", member_names[i]);
             }
             grammar->members |= 1U << i;
             grammar->member = i;
@@ -133,7 +91,7 @@ static bool on_member(struct json_grammar *grammar, const struct json_token *tok
             return true;
         }
     }
-    return rows_fail(grammar->rows, 422, "#",
+    return rows_fail(grammar->base.rows, 422, "#",
                      "\"%.*s\" is not a member of a scoring request; it has samples, "
                      "ids, explain, keep",
                      (int)(token->length < 64 ? token->length : 64), token->text);
@@ -163,17 +121,17 @@ static bool on_option(struct json_grammar *grammar, const struct json_token *tok
 static bool on_member_value(struct json_grammar *grammar, const struct json_token *token)
 {
     if (grammar->member == MEMBER_SAMPLES) {
-        if (!is_mark(token, '[')) {
+        if (!json_token_is_mark(token, '[')) {
             return fail_type(grammar, token, "#/samples", "an array of rows");
         }
         grammar->state = JSON_AT_FIRST_SAMPLE;
         return true;
     }
     if (grammar->member == MEMBER_IDS) {
-        if (!is_mark(token, '[')) {
+        if (!json_token_is_mark(token, '[')) {
             return fail_type(grammar, token, "#/ids", "an array of strings");
         }
-        grammar->rows->has_ids = true;
+        grammar->base.rows->has_ids = true;
         grammar->state = JSON_AT_FIRST_ID;
         return true;
     }
@@ -182,16 +140,16 @@ static bool on_member_value(struct json_grammar *grammar, const struct json_toke
 
 static bool on_sample(struct json_grammar *grammar, const struct json_token *token)
 {
-    if (is_mark(token, '[')) {
+    if (json_token_is_mark(token, '[')) {
         grammar->state = JSON_AT_FIRST_VALUE;
-        return rows_begin_row(grammar->rows);
+        return rows_begin_row(grammar->base.rows);
     }
-    if (is_mark(token, '{')) {
+    if (json_token_is_mark(token, '{')) {
         grammar->state = JSON_AT_FIRST_NAME;
-        return rows_begin_named_row(grammar->rows);
+        return rows_begin_named_row(grammar->base.rows);
     }
     char pointer[ROWS_POINTER_MAX];
-    rows_pointer(pointer, grammar->rows->count);
+    rows_pointer(pointer, grammar->base.rows->count);
     return fail_type(grammar, token, pointer,
                      "a row: an array of numbers or an object of feature names");
 }
@@ -211,24 +169,24 @@ static bool read_cell(struct json_grammar *grammar, const struct json_token *tok
     }
     point_at_cell(grammar, pointer);
     if (token->kind == JSON_TOKEN_NUMBER) {
-        return rows_fail(grammar->rows, 422, pointer,
+        return rows_fail(grammar->base.rows, 422, pointer,
                          "row %zu: a number out of the range of a float (3.4e38)",
-                         grammar->rows->count);
+                         grammar->base.rows->count);
     }
     if (token->kind == JSON_TOKEN_NOT_FINITE) {
-        return rows_fail(grammar->rows, 422, pointer,
+        return rows_fail(grammar->base.rows, 422, pointer,
                          "row %zu: NaN and Infinity are not numbers of JSON; send null "
                          "for a missing value",
-                         grammar->rows->count);
+                         grammar->base.rows->count);
     }
     return fail_type(grammar, token, pointer, "a number or null");
 }
 
 static bool on_value(struct json_grammar *grammar, const struct json_token *token)
 {
-    struct rows *rows = grammar->rows;
+    struct rows *rows = grammar->base.rows;
     float value = 0.0F;
-    if (grammar->state == JSON_AT_FIRST_VALUE && is_mark(token, '[') &&
+    if (grammar->state == JSON_AT_FIRST_VALUE && json_token_is_mark(token, '[') &&
         rows_nest_deepen(rows)) {
         return true;
     }
@@ -253,7 +211,7 @@ static bool on_value(struct json_grammar *grammar, const struct json_token *toke
 /* The innermost array of the row ends. */
 static bool close_array(struct json_grammar *grammar)
 {
-    struct rows *rows = grammar->rows;
+    struct rows *rows = grammar->base.rows;
     grammar->state = JSON_AFTER_SAMPLE;
     if (rows->nest.dimensions == 1) {
         return rows_end_row(rows);
@@ -273,13 +231,13 @@ static bool after_value(struct json_grammar *grammar, const struct json_token *t
 
 static bool on_line(struct json_grammar *grammar, const struct json_token *token)
 {
-    const struct rows_nest *nest = &grammar->rows->nest;
-    if (!is_mark(token, '[')) {
+    const struct rows_nest *nest = &grammar->base.rows->nest;
+    if (!json_token_is_mark(token, '[')) {
         char pointer[ROWS_POINTER_MAX];
-        rows_nest_pointer(pointer, grammar->rows);
+        rows_nest_pointer(pointer, grammar->base.rows);
         return fail_type(grammar, token, pointer, "an array, as before it in the image");
     }
-    if (!rows_nest_open(grammar->rows)) {
+    if (!rows_nest_open(grammar->base.rows)) {
         return false;
     }
     grammar->state =
@@ -296,15 +254,16 @@ static bool after_line(struct json_grammar *grammar, const struct json_token *to
 static bool on_name(struct json_grammar *grammar, const struct json_token *token)
 {
     if (token->kind != JSON_TOKEN_STRING) {
-        return fail_syntax(grammar, "expected the name of a feature, in quotes");
+        return json_grammar_fail(&grammar->base,
+                                 "expected the name of a feature, in quotes");
     }
     grammar->state = JSON_AT_NAME_COLON;
-    return rows_choose(grammar->rows, token->text, token->length, &grammar->column);
+    return rows_choose(grammar->base.rows, token->text, token->length, &grammar->column);
 }
 
 static bool on_named_value(struct json_grammar *grammar, const struct json_token *token)
 {
-    if (!read_cell(grammar, token, &grammar->rows->row[grammar->column])) {
+    if (!read_cell(grammar, token, &grammar->base.rows->row[grammar->column])) {
         return false;
     }
     grammar->state = JSON_AFTER_NAMED_VALUE;
@@ -316,7 +275,7 @@ static bool after_named_value(struct json_grammar *grammar,
 {
     bool good = after(grammar, token, '}', JSON_AT_NAME, JSON_AFTER_SAMPLE);
     if (good && grammar->state == JSON_AFTER_SAMPLE) {
-        rows_end_named_row(grammar->rows);
+        rows_end_named_row(grammar->base.rows);
     }
     return good;
 }
@@ -325,11 +284,11 @@ static bool on_id(struct json_grammar *grammar, const struct json_token *token)
 {
     if (token->kind != JSON_TOKEN_STRING) {
         char pointer[ROWS_POINTER_MAX];
-        snprintf(pointer, sizeof pointer, "#/ids/%zu", grammar->rows->id_count);
+        snprintf(pointer, sizeof pointer, "#/ids/%zu", grammar->base.rows->id_count);
         return fail_type(grammar, token, pointer, "a string");
     }
     grammar->state = JSON_AFTER_ID;
-    return rows_add_id(grammar->rows, token->text, token->length);
+    return rows_add_id(grammar->base.rows, token->text, token->length);
 }
 
 /* An empty list or object ends where its first element could stand. */
@@ -341,7 +300,7 @@ static bool close_empty(struct json_grammar *grammar)
     }
     if (state == JSON_AT_FIRST_NAME) {
         grammar->state = JSON_AFTER_SAMPLE;
-        rows_end_named_row(grammar->rows);
+        rows_end_named_row(grammar->base.rows);
         return true;
     }
     grammar->state = state == JSON_AT_FIRST_MEMBER ? JSON_AT_END : JSON_AFTER_MEMBER;
@@ -350,7 +309,7 @@ static bool close_empty(struct json_grammar *grammar)
 
 static bool on_start(struct json_grammar *grammar, const struct json_token *token)
 {
-    if (!is_mark(token, '{')) {
+    if (!json_token_is_mark(token, '{')) {
         return fail_type(grammar, token, "#", "an object with the member samples");
     }
     grammar->state = JSON_AT_FIRST_MEMBER;
@@ -363,7 +322,8 @@ bool json_grammar_step(struct json_grammar *grammar, const struct json_token *to
     bool list = state == JSON_AT_FIRST_SAMPLE || state == JSON_AT_FIRST_VALUE ||
                 state == JSON_AT_FIRST_LINE || state == JSON_AT_FIRST_ID;
     bool object = state == JSON_AT_FIRST_MEMBER || state == JSON_AT_FIRST_NAME;
-    if ((list && is_mark(token, ']')) || (object && is_mark(token, '}'))) {
+    if ((list && json_token_is_mark(token, ']')) ||
+        (object && json_token_is_mark(token, '}'))) {
         return close_empty(grammar);
     }
     switch (state) {
@@ -410,7 +370,8 @@ bool json_grammar_step(struct json_grammar *grammar, const struct json_token *to
     case JSON_AT_END:
         break;
     }
-    return fail_syntax(grammar, "more text after the end of the JSON object");
+    return json_grammar_fail(&grammar->base,
+                             "more text after the end of the JSON object");
 }
 
 /* ---- The request as a whole ---- */
@@ -418,7 +379,7 @@ bool json_grammar_step(struct json_grammar *grammar, const struct json_token *to
 bool json_grammar_finish(struct json_grammar *grammar)
 {
     if ((grammar->members & 1U << MEMBER_SAMPLES) == 0) {
-        return rows_fail(grammar->rows, 422, "#/samples", "\"samples\" is missing");
+        return rows_fail(grammar->base.rows, 422, "#/samples", "\"samples\" is missing");
     }
-    return rows_finish(grammar->rows);
+    return rows_finish(grammar->base.rows);
 }

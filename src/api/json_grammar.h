@@ -11,8 +11,7 @@
 #ifndef API_JSON_GRAMMAR_H
 #define API_JSON_GRAMMAR_H
 
-#include "api/json_tokens.h"
-#include "api/rows.h"
+#include "api/json_reader.h"
 
 enum json_state {
     JSON_AT_START,
@@ -42,21 +41,19 @@ enum json_state {
 };
 
 struct json_grammar {
-    struct rows *rows; /* written to; fault, too */
+    struct json_grammar_base base;
     enum json_state state;
     unsigned members; /* bits of those seen */
     int member;       /* whose value is next */
     size_t column;    /* whose value is next in a named row */
     double explain;   /* as sent, a whole number; 0 where not */
     bool keep;
-    char problem[96]; /* why the last token cannot stand where it does */
 };
 
 /* `rows` must have been reset. */
 void json_grammar_start(struct json_grammar *grammar, struct rows *rows);
 
-/* Takes a token. False: it cannot stand there in JSON, and `problem` says why; or it can,
- * but not in this request, `problem` is empty, and rows->fault says why. */
+/* struct json_grammar_ops' step. */
 bool json_grammar_step(struct json_grammar *grammar, const struct json_token *token);
 
 /* The state is JSON_AT_END: checks the request as a whole. False: rows->fault says why.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Decodes the JSON body of a scoring request while it arrives, straight to floats: its
- * tokens (json_tokens.h) go through a grammar (json_grammar.h), but plain rows of numbers
+ * tokens go through a grammar (json_reader.h, json_grammar.h), but plain rows of numbers
  * past both. What is not JSON is fault 400 with line and column (in bytes); what is JSON
  * and not this body is 422 with a pointer. Decoding stops at the first fault.
  */
@@ -9,11 +9,11 @@
 #define API_JSON_ROWS_H
 
 #include "api/json_grammar.h"
-#include "api/json_tokens.h"
+#include "api/json_reader.h"
 
 struct json_rows {
     struct json_grammar grammar;
-    struct json_tokens tokens;
+    struct json_reader reader;
 };
 
 /* `rows` must have been reset. */
