@@ -29,6 +29,7 @@ struct app {
     struct review *review;
     struct metrics *metrics;
     struct cores *cores; /* NULL: each request is scored by its own thread alone */
+    struct batcher *batcher; /* NULL: no request waits for others */
     struct server *_Atomic servers[APP_SERVERS]; /* NULL where there is none */
     atomic_size_t max_rows;                      /* of a request */
     atomic_size_t max_decoded;                   /* bytes of a request's rows as floats */

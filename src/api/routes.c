@@ -23,6 +23,8 @@ const struct route routes[] = {
         .body = score_body,
         .handle = score_handle,
         .end = score_end,
+        .defers = score_defers,
+        .defer = score_defer,
     },
     {
         .methods = HTTP_POST,
@@ -33,6 +35,8 @@ const struct route routes[] = {
         .body = score_body,
         .handle = score_handle,
         .end = score_end,
+        .defers = score_defers,
+        .defer = score_defer,
     },
     {
         .methods = HTTP_GET,
