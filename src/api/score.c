@@ -23,7 +23,7 @@ struct score_request {
     struct npy_rows npy;
     struct explanation explanation;
     struct score_answer answer;
-    bool whole; /* the decoder has been told that the body has ended */
+    bool whole;                 /* the decoder has been told that the body has ended */
     struct score_request *next; /* in the worker's list of idle ones */
 };
 
@@ -253,7 +253,6 @@ static bool keep(const struct scoring *scoring)
 }
 
 /* ---- The whole --------------------------------------------------------------------- */
-
 
 static bool next_piece(struct request *request, struct buffer *piece)
 {
