@@ -40,13 +40,15 @@ struct app {
 };
 
 struct score_request; /* score.h */
+struct infer_request; /* infer.h */
 
 /* One per thread that runs handlers. */
 struct worker {
     struct deepsad_workspace *workspace;
     struct uuid_source ids;
     struct score_request *idle; /* states of requests, to be used again */
-    char model[65];             /* whose series `counted` holds */
+    struct infer_request *idle_infer;
+    char model[65]; /* whose series `counted` holds */
     struct model_metrics counted;
 };
 

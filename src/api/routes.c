@@ -4,6 +4,7 @@
 #include "api/app.h"
 #include "api/body.h"
 #include "api/health.h"
+#include "api/infer.h"
 #include "api/jobs.h"
 #include "api/labels.h"
 #include "api/metrics.h"
@@ -33,6 +34,26 @@ const struct route routes[] = {
         .body = score_body,
         .handle = score_handle,
         .end = score_end,
+    },
+    {
+        .methods = HTTP_POST,
+        .pattern = "/v2/models/{model}/infer",
+        .flags = ROUTE_TAKES_ANY,
+        .help = "score a tensor with the live version",
+        .begin = infer_begin,
+        .body = infer_body,
+        .handle = infer_handle,
+        .end = infer_end,
+    },
+    {
+        .methods = HTTP_POST,
+        .pattern = "/v2/models/{model}/versions/{version}/infer",
+        .flags = ROUTE_TAKES_ANY,
+        .help = "score a tensor with that version",
+        .begin = infer_begin,
+        .body = infer_body,
+        .handle = infer_handle,
+        .end = infer_end,
     },
     {
         .methods = HTTP_GET,

@@ -91,6 +91,11 @@ void scoring_decoded(struct scoring *scoring, double since)
     scoring->sample.input_ns += nanoseconds(since);
 }
 
+void scoring_written(struct scoring *scoring, double since)
+{
+    scoring->sample.output_ns += nanoseconds(since);
+}
+
 /* ---- Blocks ------------------------------------------------------------------------ */
 
 static bool reserve(struct scoring *scoring, size_t rows)
