@@ -5,6 +5,7 @@
 #include "api/body.h"
 #include "api/health.h"
 #include "api/infer.h"
+#include "api/infer_metadata.h"
 #include "api/jobs.h"
 #include "api/labels.h"
 #include "api/metrics.h"
@@ -34,6 +35,36 @@ const struct route routes[] = {
         .body = score_body,
         .handle = score_handle,
         .end = score_end,
+    },
+    {
+        .methods = HTTP_GET,
+        .pattern = "/v2",
+        .help = "server metadata",
+        .handle = handle_server_metadata,
+    },
+    {
+        .methods = HTTP_GET,
+        .pattern = "/v2/models/{model}",
+        .help = "a model's tensors and versions",
+        .handle = handle_model_metadata,
+    },
+    {
+        .methods = HTTP_GET,
+        .pattern = "/v2/models/{model}/versions/{version}",
+        .help = "the same of that version",
+        .handle = handle_model_metadata,
+    },
+    {
+        .methods = HTTP_GET,
+        .pattern = "/v2/models/{model}/ready",
+        .help = "whether it can score",
+        .handle = handle_model_ready,
+    },
+    {
+        .methods = HTTP_GET,
+        .pattern = "/v2/models/{model}/versions/{version}/ready",
+        .help = "whether that version can",
+        .handle = handle_model_ready,
     },
     {
         .methods = HTTP_POST,
