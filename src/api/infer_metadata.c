@@ -10,8 +10,9 @@ void handle_server_metadata(void *closure, struct request *request, struct reply
 {
     (void)closure;
     reply_json(request, reply, 200,
-               json_pack("{ss ss s[s]}", "name", "deepsadd", "version", DEEPSAD_VERSION,
-                         "extensions", "binary_tensor_data"));
+               json_pack("{ss ss s[sss]}", "name", "deepsadd", "version", DEEPSAD_VERSION,
+                         "extensions", "binary_tensor_data", "model_repository",
+                         "statistics"));
 }
 
 /* -1: any number of rows. */

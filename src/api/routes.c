@@ -6,10 +6,12 @@
 #include "api/health.h"
 #include "api/infer.h"
 #include "api/infer_metadata.h"
+#include "api/inference_stats.h"
 #include "api/jobs.h"
 #include "api/labels.h"
 #include "api/metrics.h"
 #include "api/models.h"
+#include "api/repository.h"
 #include "api/review_page.h"
 #include "api/samples.h"
 #include "api/score.h"
@@ -41,6 +43,54 @@ const struct route routes[] = {
         .pattern = "/v2",
         .help = "server metadata",
         .handle = handle_server_metadata,
+    },
+    {
+        .methods = HTTP_GET,
+        .pattern = "/v2/models/stats",
+        .help = "counts and times of all models",
+        .handle = handle_stats_all,
+    },
+    {
+        .methods = HTTP_GET,
+        .pattern = "/v2/models/{model}/stats",
+        .help = "of one model",
+        .handle = handle_stats,
+    },
+    {
+        .methods = HTTP_GET,
+        .pattern = "/v2/models/{model}/versions/{version}/stats",
+        .help = "of one version",
+        .handle = handle_stats,
+    },
+    {
+        .methods = HTTP_POST,
+        .pattern = "/v2/repository/index",
+        .flags = ROUTE_TAKES_ANY | ROUTE_BODY_OPTIONAL | ROUTE_MAY_BLOCK,
+        .help = "all versions there are and their states",
+        .begin = body_begin,
+        .body = body_collect,
+        .handle = handle_repository_index,
+        .end = body_end,
+    },
+    {
+        .methods = HTTP_POST,
+        .pattern = "/v2/repository/models/{model}/load",
+        .flags = ROUTE_TAKES_ANY | ROUTE_BODY_OPTIONAL | ROUTE_MAY_BLOCK,
+        .help = "read a model from disk again",
+        .begin = body_begin,
+        .body = body_collect,
+        .handle = handle_repository_load,
+        .end = body_end,
+    },
+    {
+        .methods = HTTP_POST,
+        .pattern = "/v2/repository/models/{model}/unload",
+        .flags = ROUTE_TAKES_ANY | ROUTE_BODY_OPTIONAL | ROUTE_MAY_BLOCK,
+        .help = "give up a model's memory until it is loaded",
+        .begin = body_begin,
+        .body = body_collect,
+        .handle = handle_repository_unload,
+        .end = body_end,
     },
     {
         .methods = HTTP_GET,

@@ -217,4 +217,6 @@ void scoring_count(struct scoring *scoring, struct worker *worker, bool success)
     sample->rows = scoring->scored;
     sample->success = success;
     sample->total_ns = nanoseconds(scoring->started);
+    inference_stats_record(scoring->app->inference_stats, &worker->series,
+                           scoring->entry->name, scoring->version->number, sample);
 }

@@ -10,7 +10,6 @@
 #define API_SCORING_H
 
 #include "api/app.h"
-#include "api/inference_stats.h"
 #include "api/rows.h"
 
 enum { SCORING_HELD_MAX = 4 << 20 }; /* bytes of scored rows that are kept anyway */

@@ -329,8 +329,9 @@ int catalog_entry_build(struct catalog_entry *entry, const struct catalog_source
     if (entry->name == NULL) {
         return error_no_memory(error, "a model's entry");
     }
+    entry->unloaded = source->unloaded;
     int status = list_versions(entry, source, error);
-    if (status == DEEPSAD_OK) {
+    if (status == DEEPSAD_OK && !source->unloaded) {
         status = load_versions(entry, source, error);
     }
     if (status == DEEPSAD_OK) {
