@@ -30,6 +30,14 @@ static const struct counter_family families[METRIC_COUNT] = {
                           COUNTER_TOTAL,
                           {"model"},
                           "Rows called anomalous."},
+    [METRIC_BATCHES] = {"deepsad_batches_total",
+                        COUNTER_TOTAL,
+                        {"model"},
+                        "Batches of requests that were scored together."},
+    [METRIC_BATCHED] = {"deepsad_batched_requests_total",
+                        COUNTER_TOTAL,
+                        {"model"},
+                        "Requests in those batches."},
     [METRIC_MODELS_LOADED] = {"deepsad_models_live",
                               COUNTER_GAUGE,
                               {NULL},
@@ -235,6 +243,12 @@ void metrics_count_labels(struct metrics *metrics, const char *model,
         const char *verdict = label_verdict_name(labels->labels[i].verdict);
         counter_add(series2(metrics, METRIC_LABELS, model, verdict), 1);
     }
+}
+
+void metrics_count_batch(struct metrics *metrics, const char *model, size_t requests)
+{
+    counter_add(series1(metrics, METRIC_BATCHES, model), 1);
+    counter_add(series1(metrics, METRIC_BATCHED, model), requests);
 }
 
 void metrics_count_job(void *closure, const struct learner_event *event)

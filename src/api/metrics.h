@@ -14,6 +14,8 @@ enum metric {
     METRIC_REQUEST_SECONDS,
     METRIC_ROWS,
     METRIC_ANOMALOUS,
+    METRIC_BATCHES,
+    METRIC_BATCHED,
     METRIC_MODELS_LOADED,
     METRIC_MODELS_FAULTY,
     METRIC_MODEL_UP,
@@ -54,6 +56,8 @@ void metrics_count_reload(struct metrics *metrics, bool success);
 /* Labels that were written for a model. */
 void metrics_count_labels(struct metrics *metrics, const char *model,
                           const struct store_labels *labels);
+/* So many requests to a model were scored together. */
+void metrics_count_batch(struct metrics *metrics, const char *model, size_t requests);
 /* A retraining has ended: learner_options.observe, `closure` is the metrics. */
 void metrics_count_job(void *closure, const struct learner_event *event);
 

@@ -27,6 +27,8 @@ const struct route routes[] = {
         .body = score_body,
         .handle = score_handle,
         .end = score_end,
+        .defers = score_defers,
+        .defer = score_defer,
     },
     {
         .methods = HTTP_POST,
@@ -37,6 +39,8 @@ const struct route routes[] = {
         .body = score_body,
         .handle = score_handle,
         .end = score_end,
+        .defers = score_defers,
+        .defer = score_defer,
     },
     {
         .methods = HTTP_GET,

@@ -200,6 +200,9 @@ void rows_drop(struct rows *rows, size_t first)
 {
     size_t columns = rows->columns.count, gone = (first - rows->first) * columns;
     size_t start = (rows->count - first) * columns; /* of the row being filled */
+    if (gone == 0) {
+        return; /* there may be no x yet */
+    }
     bool filling = rows->row == rows->x + start + gone;
     memmove(rows->x, rows->x + gone, (start + (filling ? columns : 0)) * sizeof *rows->x);
     rows->first = first;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/batcher.h"
 #include "api/csv_rows.h"
 #include "api/json_rows.h"
 #include "api/keep.h"
@@ -21,6 +22,7 @@ struct score_request {
     struct npy_rows npy;
     struct explanation explanation;
     struct score_answer answer;
+    bool whole; /* the decoder has been told that the body has ended */
     struct score_request *next; /* in the worker's list of idle ones */
 };
 
@@ -59,6 +61,7 @@ static struct score_request *take_state(struct worker *worker)
 static void start_decoder(struct score_request *state, const struct request *request)
 {
     struct rows *rows = &state->scoring.rows;
+    state->whole = false;
     if (request->body_type == BODY_CSV) {
         csv_rows_start(&state->csv, rows);
     } else if (request->body_type == BODY_NPY) {
@@ -115,6 +118,35 @@ void score_body(void *closure, struct request *request, const char *bytes, size_
     scoring_decoded(scoring, start);
     note_options(state, request);
     scoring_advance(scoring, request->worker);
+}
+
+/* The body has ended. False: rows.fault says what is wrong. May be called again. */
+static bool decoded(struct score_request *state, const struct request *request)
+{
+    struct scoring *scoring = &state->scoring;
+    double start = scoring_clock();
+    if (scoring->rows.fault.status == 0 && !state->whole) {
+        state->whole = request->body_type == BODY_CSV   ? csv_rows_finish(&state->csv)
+                       : request->body_type == BODY_NPY ? npy_rows_finish(&state->npy)
+                                                        : json_rows_finish(&state->json);
+        scoring_decoded(scoring, start);
+    }
+    return scoring->rows.fault.status == 0;
+}
+
+bool score_defers(void *closure, struct request *request)
+{
+    const struct app *app = closure;
+    struct score_request *state = request->state;
+    return batcher_used(app->batcher, &state->scoring) && decoded(state, request) &&
+           batcher_wants(app->batcher, &state->scoring);
+}
+
+bool score_defer(void *closure, struct request *request, struct executor_task *task)
+{
+    const struct app *app = closure;
+    struct score_request *state = request->state;
+    return batcher_take(app->batcher, &state->scoring, task);
 }
 
 void score_end(void *closure, struct request *request)
@@ -195,15 +227,6 @@ static bool read_options(struct options *out, const struct score_request *state,
 
 /* ---- The whole --------------------------------------------------------------------- */
 
-static bool decoded(struct score_request *state, const struct request *request)
-{
-    if (state->scoring.rows.fault.status != 0) {
-        return false;
-    }
-    return request->body_type == BODY_CSV   ? csv_rows_finish(&state->csv)
-           : request->body_type == BODY_NPY ? npy_rows_finish(&state->npy)
-                                            : json_rows_finish(&state->json);
-}
 
 static bool next_piece(struct request *request, struct buffer *piece)
 {
@@ -245,10 +268,7 @@ static bool answer(struct score_request *state, struct request *request,
     struct scoring *scoring = &state->scoring;
     struct worker *worker = request->worker;
     struct options options;
-    double start = scoring_clock();
-    bool fine = decoded(state, request);
-    scoring_decoded(scoring, start);
-    if (!fine) {
+    if (!decoded(state, request)) {
         fail(scoring, request, reply);
         return false;
     }

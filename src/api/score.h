@@ -15,6 +15,9 @@ bool score_begin(void *closure, struct request *request, struct reply *reply);
 void score_body(void *closure, struct request *request, const char *bytes, size_t size);
 void score_handle(void *closure, struct request *request, struct reply *reply);
 void score_end(void *closure, struct request *request);
+/* Of models whose policy batches, to the batcher. */
+bool score_defers(void *closure, struct request *request);
+bool score_defer(void *closure, struct request *request, struct executor_task *task);
 
 /* Frees the states a worker keeps. */
 void score_free_idle(struct worker *worker);

@@ -145,6 +145,26 @@ bool scoring_take(struct scoring *scoring, struct worker *worker, const float *x
     return true;
 }
 
+bool scoring_put(struct scoring *scoring, const float *scores, const float *p_values,
+                 size_t rows)
+{
+    size_t first = scoring->scored;
+    if (!reserve(scoring, first + rows)) {
+        return false;
+    }
+    memcpy(scoring->scores + first, scores, rows * sizeof *scores);
+    memcpy(scoring->p_values + first, p_values, rows * sizeof *p_values);
+    scoring->scored += rows;
+    scoring->anomalous += count_anomalous(scoring, first, rows);
+    return true;
+}
+
+const float *scoring_unscored(const struct scoring *scoring)
+{
+    const struct rows *rows = &scoring->rows;
+    return rows->x + (scoring->scored - rows->first) * rows->columns.count;
+}
+
 /* Rows that are scored at once: as many as fit into the cache, in whole blocks. */
 static size_t block_rows(const struct scoring *scoring)
 {
@@ -152,12 +172,6 @@ static size_t block_rows(const struct scoring *scoring)
     rows = rows < BLOCK_ROWS_MAX ? rows : BLOCK_ROWS_MAX;
     rows -= rows % COMPONENT_BLOCK;
     return rows < COMPONENT_BLOCK ? COMPONENT_BLOCK : rows;
-}
-
-static const float *unscored(const struct scoring *scoring)
-{
-    const struct rows *rows = &scoring->rows;
-    return rows->x + (scoring->scored - rows->first) * rows->columns.count;
 }
 
 static bool holds_too_much(const struct scoring *scoring)
@@ -172,7 +186,7 @@ bool scoring_advance(struct scoring *scoring, struct worker *worker)
     struct rows *rows = &scoring->rows;
     size_t block = block_rows(scoring);
     while (rows->fault.status == 0 && rows->count - scoring->scored >= block) {
-        if (!scoring_take(scoring, worker, unscored(scoring), block)) {
+        if (!scoring_take(scoring, worker, scoring_unscored(scoring), block)) {
             return false;
         }
         if (!scoring->wants_rows && holds_too_much(scoring)) {
@@ -185,7 +199,7 @@ bool scoring_advance(struct scoring *scoring, struct worker *worker)
 bool scoring_finish(struct scoring *scoring, struct worker *worker)
 {
     size_t left = scoring->rows.count - scoring->scored;
-    return left == 0 || scoring_take(scoring, worker, unscored(scoring), left);
+    return left == 0 || scoring_take(scoring, worker, scoring_unscored(scoring), left);
 }
 
 bool scoring_has_rows(const struct scoring *scoring)

@@ -27,6 +27,12 @@ struct scoring {
     size_t anomalous; /* of those scored, at the entry's alpha */
     double started;
     struct inference_sample sample; /* where the time went */
+    /* While it waits to be scored with others; batcher.h's. */
+    struct {
+        struct executor_task *task;
+        struct scoring *next;
+        double since;
+    } queued;
 };
 
 /* Finds the model and version that the request names; the rows are ready to be filled. A
@@ -52,6 +58,13 @@ bool scoring_take(struct scoring *scoring, struct worker *worker, const float *x
                   size_t rows);
 /* All rows have come and are fine: scores the rest. False: as above. */
 bool scoring_finish(struct scoring *scoring, struct worker *worker);
+
+/* The complete rows that have no scores yet, (rows.count - scored, features). */
+const float *scoring_unscored(const struct scoring *scoring);
+/* Their scores and p-values, (rows) each, where somebody else has made them. False: out of
+ * memory, they still have none. */
+bool scoring_put(struct scoring *scoring, const float *scores, const float *p_values,
+                 size_t rows);
 
 /* Whether all rows are still there: what explains or keeps them needs that. */
 bool scoring_has_rows(const struct scoring *scoring);

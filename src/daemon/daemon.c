@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "api/app.h"
+#include "api/batcher.h"
 #include "api/cores.h"
 #include "api/routes.h"
 #include "base/clock.h"
@@ -290,6 +291,10 @@ static int start(struct daemon *daemon, struct deepsad_error *error)
         status = cores_new(&app->cores, daemon->config.server.threads, error);
     }
     if (status == DEEPSAD_OK) {
+        status = batcher_new(&app->batcher, app->cores, app->metrics,
+                             daemon->config.server.threads, error);
+    }
+    if (status == DEEPSAD_OK) {
         status = registry_open(&app->registry, &options, error);
     }
     if (status == DEEPSAD_OK) {
@@ -305,6 +310,7 @@ static int start(struct daemon *daemon, struct deepsad_error *error)
 static void stop(struct daemon *daemon)
 {
     struct app *app = &daemon->app;
+    batcher_stop(app->batcher); /* connections that wait for it are resumed */
     for (size_t i = 0; i < APP_SERVERS; i++) {
         server_stop(app->servers[i]);
     }
@@ -317,6 +323,7 @@ static void stop(struct daemon *daemon)
     if (app->registry != NULL) {
         registry_close(app->registry);
     }
+    batcher_free(app->batcher);
     cores_free(app->cores);
     inference_stats_free(app->inference_stats);
     metrics_free(app->metrics);

@@ -232,6 +232,17 @@ bool exchange_may_block(const struct exchange *exchange)
     return !exchange->refused && (exchange->route->flags & ROUTE_MAY_BLOCK) != 0;
 }
 
+bool exchange_defers(struct exchanges *all, struct exchange *exchange)
+{
+    return !exchange->refused && exchange->route->defers != NULL &&
+           exchange->route->defers(all->options->app, &exchange->request);
+}
+
+bool exchange_defer(struct exchanges *all, struct exchange *exchange)
+{
+    return exchange->route->defer(all->options->app, &exchange->request, &exchange->task);
+}
+
 void exchange_cancel(struct exchange *exchange)
 {
     refuse_load(exchange, "the server is shutting down");

@@ -24,6 +24,12 @@
  * reads would get a reset instead of the answer. */
 enum { EXCHANGE_DISCARD_MAX = 64 << 20 };
 
+enum exchange_stage {
+    EXCHANGE_NEW,     /* not handed over, or not yet back */
+    EXCHANGE_BACK,    /* others have done their part, the reply is yet to be made */
+    EXCHANGE_HANDLED, /* the reply is made */
+};
+
 struct exchange {
     struct request request;
     struct reply reply;
@@ -35,11 +41,11 @@ struct exchange {
     bool queued;    /* the answer is on its way */
     bool in_pieces; /* and as long as it is, is observed at its end */
     bool waits;     /* counted in exchanges.waiting */
-    /* Of a route that may block: what the executor runs, for whom (the library's
-     * connection, suspended meanwhile), and that it has the reply. */
+    /* Of a request that is handed over: what is run when it is its turn, for whom (the
+     * library's connection, suspended meanwhile), and how far it has come. */
     struct executor_task task;
     void *suspended;
-    atomic_bool handled;
+    _Atomic enum exchange_stage stage;
     uint64_t received, sent;
     size_t taken; /* bytes of the piece in reply.body that the client has taken */
     double started;
@@ -80,6 +86,10 @@ bool exchange_part(struct exchanges *all, struct exchange *exchange, const char 
                    size_t size);
 /* Whether the reply has yet to be made by a handler that may block. */
 bool exchange_may_block(const struct exchange *exchange);
+/* Whether others have work to do before that. Asks the route: call it once. */
+bool exchange_defers(struct exchanges *all, struct exchange *exchange);
+/* Gives it to them, who then run exchange->task. False: not taken. */
+bool exchange_defer(struct exchanges *all, struct exchange *exchange);
 /* The server is stopping: the reply says so. */
 void exchange_cancel(struct exchange *exchange);
 /* The body is complete: makes the reply, where it is not known. */

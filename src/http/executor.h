@@ -17,7 +17,8 @@
 /* Part of what is to be done; the memory stays the caller's, until `run` is called. */
 struct executor_task {
     /* Called once. `cancelled`: the executor is stopping and the task was still queued;
-     * `worker` is NULL then. */
+     * `worker` is NULL then. Others than executors may keep tasks, too: routes that defer
+     * their requests (router.h). */
     void (*run)(struct executor_task *task, void *worker, bool cancelled);
     struct executor_task *next; /* the executor's */
 };

@@ -7,6 +7,7 @@
 #ifndef HTTP_ROUTER_H
 #define HTTP_ROUTER_H
 
+#include "http/executor.h"
 #include "http/reply.h"
 #include "http/request.h"
 
@@ -25,7 +26,10 @@ enum route_flags {
 
 /* The functions of a route are called in this order, in the connection's thread; of a
  * route that may block, `handle` in another, while the connection's does something else.
- * `app` is what the server was given. */
+ * `app` is what the server was given.
+ *
+ * A route that does not block may have somebody else work on its requests before `handle`
+ * is called, say on many of them at once: see `defers`. */
 struct route {
     unsigned methods; /* of enum http_method; HTTP_GET serves HEAD, too */
     const char *pattern;
@@ -40,6 +44,13 @@ struct route {
     void (*handle)(void *app, struct request *request, struct reply *reply);
     /* The reply is sent or the client has gone; releases request->state. May be NULL. */
     void (*end)(void *app, struct request *request);
+    /* The request is complete: whether somebody else has work to do on it. NULL: never.
+     */
+    bool (*defers)(void *app, struct request *request);
+    /* If so, and the connection waits: gives it to them, who call task->run(task, NULL,
+     * false) once, from any thread, when they are through; `handle` is called then. False:
+     * they do not take it after all. */
+    bool (*defer)(void *app, struct request *request, struct executor_task *task);
 };
 
 struct router {

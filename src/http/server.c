@@ -8,9 +8,11 @@
  * A request whose handler may block is handed to the executor when it is complete, its
  * connection suspended: the thread that serves it goes on with others. When the reply is
  * there the connection is resumed, and the library calls on_request() once more, in the
- * connection's own thread, which sends it. Suspended before it is handed over, resumed as
- * the last thing: at any time one thread alone has the exchange. A client that goes away
- * meanwhile, or is shut down by the reaper, is noticed after that.
+ * connection's own thread, which sends it. A request that its route defers goes the same
+ * way, to whoever the route gives it to; its reply is made after that, in the connection's
+ * own thread. Suspended before it is handed over, resumed as the last thing: at any time
+ * one thread alone has the exchange. A client that goes away meanwhile, or is shut down by
+ * the reaper, is noticed after that.
  *
  * Exchanges are kept by the thread they ran in, with the memory their buffers have
  * grown to, up to a cap.
@@ -216,22 +218,45 @@ static enum MHD_Result send_reply(struct server *server, struct exchange *exchan
 
 /* ---- Handing over ---- */
 
-/* In a thread of the executor, or in the one that stops it. */
+/* In a thread of the executor or in the one that stops it; or, without a worker, in one
+ * of those to whom the request was deferred. */
 static void run_exchange(struct executor_task *task, void *worker, bool cancelled)
 {
     struct exchange *exchange =
         (struct exchange *)((char *)task - offsetof(struct exchange, task));
     struct thread *owner = exchange->owner;
     struct MHD_Connection *connection = exchange->suspended;
+    enum exchange_stage stage = EXCHANGE_HANDLED;
     if (cancelled) {
         exchange_cancel(exchange);
-    } else {
+    } else if (worker != NULL) {
         exchange->request.worker = worker;
         exchange_handle(&owner->server->exchanges, exchange);
         exchange->request.worker = owner->worker;
+    } else {
+        stage = EXCHANGE_BACK;
     }
-    atomic_store_explicit(&exchange->handled, true, memory_order_release);
+    atomic_store_explicit(&exchange->stage, stage, memory_order_release);
     MHD_resume_connection(connection); /* from here on the exchange is not ours */
+}
+
+/* Whether somebody else is to have the request, which is complete. */
+static bool goes_elsewhere(struct server *server, struct exchange *exchange)
+{
+    return exchange_may_block(exchange) ? server->executor != NULL
+                                        : exchange_defers(&server->exchanges, exchange);
+}
+
+static void submit(struct server *server, struct exchange *exchange)
+{
+    struct executor_task *task = &exchange->task;
+    if (exchange_may_block(exchange)) {
+        if (!executor_submit(server->executor, task)) {
+            task->run(task, NULL, true);
+        }
+    } else if (!exchange_defer(&server->exchanges, exchange)) {
+        task->run(task, NULL, false);
+    }
 }
 
 static enum MHD_Result hand_over(struct server *server, struct exchange *exchange,
@@ -246,9 +271,7 @@ static enum MHD_Result hand_over(struct server *server, struct exchange *exchang
     exchange->task.run = run_exchange;
     exchange->suspended = connection;
     MHD_suspend_connection(connection);
-    if (!executor_submit(server->executor, &exchange->task)) {
-        run_exchange(&exchange->task, NULL, true);
-    }
+    submit(server, exchange);
     return MHD_YES;
 }
 
@@ -350,10 +373,12 @@ static enum MHD_Result on_request(void *closure, struct MHD_Connection *connecti
         exchange_observe(&server->exchanges, exchange, exchange->reply.status);
         return MHD_NO;
     }
-    if (!atomic_load_explicit(&exchange->handled, memory_order_acquire)) {
-        if (server->executor != NULL && exchange_may_block(exchange)) {
-            return hand_over(server, exchange, connection);
-        }
+    enum exchange_stage stage =
+        atomic_load_explicit(&exchange->stage, memory_order_acquire);
+    if (stage == EXCHANGE_NEW && goes_elsewhere(server, exchange)) {
+        return hand_over(server, exchange, connection);
+    }
+    if (stage != EXCHANGE_HANDLED) {
         exchange_handle(&server->exchanges, exchange);
     }
     return send_reply(server, exchange, connection);

@@ -30,7 +30,8 @@ uint64_t server_expired(const struct server *server);
  * `seconds`. */
 bool server_drain(struct server *server, double seconds);
 
-/* Closes all connections and joins all threads. Accepts NULL. */
+/* Closes all connections and joins all threads. Whoever has requests that routes deferred
+ * must have given them all back, and takes no more. Accepts NULL. */
 void server_stop(struct server *server);
 /* After server_stop. Where handlers of one server look at another, stop both first. */
 void server_free(struct server *server);

@@ -116,6 +116,24 @@ static const struct setting settings[] = {
      .fallback = "3",
      .help = "So many implausible verdicts of one batch hold it back for a second look; "
              "0: never."},
+    {.key = "batching.delay",
+     .type = SETTING_DURATION,
+     .offset = AT(batching.delay),
+     .max = 1,
+     .fallback = "0s",
+     .help = "How long a scoring request may wait for those of other connections, to be "
+             "scored with them, for example 0.5ms; 0s: none waits. For networks of "
+             "hundreds of thousands of weights, which cost several times less a row in "
+             "batches than alone, under many requests of one or few rows; it does not "
+             "pay for others. Where nobody else comes, requests soon go on at once."},
+    {.key = "batching.rows",
+     .type = SETTING_COUNT,
+     .offset = AT(batching.rows),
+     .min = 2,
+     .max = 4096,
+     .fallback = "64",
+     .help = "Rows of such requests that are scored together, at most; a request that "
+             "has more is scored alone."},
 };
 static const struct setting_table table = {settings,
                                            sizeof settings / sizeof settings[0]};

@@ -39,6 +39,10 @@ struct policy {
             implausible_p;  /* "anomalous" on rows with a larger p-value is implausible */
         size_t implausible; /* so many of them hold a batch back; 0 = never */
     } gate;
+    struct {
+        double delay; /* seconds that a request waits for others, at most; 0 = none does */
+        size_t rows;  /* of requests that are scored together, at most */
+    } batching;
 };
 
 void policy_defaults(struct policy *policy);

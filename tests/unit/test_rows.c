@@ -136,6 +136,76 @@ static void ids_are_checked_once_all_are_there(void **state)
     rows_done(&rows);
 }
 
+/* Decodes in pieces, and after each gives up all rows that are complete: out (rows, 3) is
+ * what they were. */
+static void decode_and_drop(float *out, struct rows *rows, const char *text, size_t piece)
+{
+    static struct json_rows json;
+    struct rows_limits limits = {TEST_ROWS_MAX, 1 << 20};
+    size_t size = strlen(text);
+    assert_true(rows_reset(rows, &test_columns, &limits));
+    json_rows_start(&json, rows);
+    for (size_t at = 0; at < size; at += piece) {
+        json_rows_feed(&json, text + at, size - at < piece ? size - at : piece);
+        for (size_t i = 3 * rows->first; i < 3 * rows->count; i++) {
+            out[i] = rows->x[i - 3 * rows->first];
+        }
+        rows_drop(rows, rows->count);
+    }
+    assert_true(json_rows_finish(&json));
+}
+
+static void rows_that_are_given_up_do_not_disturb_the_one_being_filled(void **state)
+{
+    static const char text[] = "{\"samples\":[[1,2,3],[4.5,null,6],{\"x\":8,\"hour\":7},"
+                               "[10,11,12],[13,14,15]],\"ids\":[\"a\",\"b\",\"c\",\"d\","
+                               "\"e\"]}";
+    struct rows whole = {.x = NULL}, parts = {.x = NULL};
+    (void)state;
+    assert_true(decode_json(&whole, text));
+    for (size_t piece = 1; piece < sizeof text; piece++) {
+        float seen[15] = {0};
+        decode_and_drop(seen, &parts, text, piece);
+        assert_int_equal(parts.count, 5);
+        assert_int_equal(parts.first, 5);
+        assert_memory_equal(seen, whole.x, sizeof seen);
+        assert_int_equal(parts.id_count, 5);
+    }
+    rows_done(&whole);
+    rows_done(&parts);
+}
+
+static void rows_that_are_kept_move_to_the_start(void **state)
+{
+    struct rows rows = {.x = NULL};
+    (void)state;
+    assert_true(decode_json(&rows, "{\"samples\":[[1,2,3],[4,5,6],[7,8,9]]}"));
+    rows_drop(&rows, 1);
+    assert_true(rows.x[0] == 4 && rows.x[5] == 9);
+    rows_drop(&rows, 1); /* again, for nothing */
+    assert_true(rows.x[0] == 4 && rows.first == 1 && rows.count == 3);
+    rows_drop(&rows, 2);
+    assert_true(rows.x[0] == 7 && rows.x[2] == 9);
+    rows_done(&rows);
+}
+
+static void rows_that_are_given_up_count_against_the_limits_and_in_faults(void **state)
+{
+    static struct json_rows json;
+    struct rows rows = {.x = NULL};
+    struct rows_limits limits = {.rows = 3, .bytes = 1 << 20};
+    static const char first[] = "{\"samples\":[[1,2,3],[1,2,3],", more[] = "[1,2,3],[1,2,3]]}";
+    (void)state;
+    assert_true(rows_reset(&rows, &test_columns, &limits));
+    json_rows_start(&json, &rows);
+    json_rows_feed(&json, first, sizeof first - 1);
+    rows_drop(&rows, 2);
+    json_rows_feed(&json, more, sizeof more - 1);
+    assert_int_equal(rows.fault.status, 413);
+    assert_string_equal(rows.fault.pointer, "#/samples/3");
+    rows_done(&rows);
+}
+
 static void csv_lines_are_counted_as_people_count_them(void **state)
 {
     static const char text[] = "hour,x\r\n1,2\r\n\r\n3,four\r\n";
@@ -171,6 +241,9 @@ int main(void)
         cmocka_unit_test(a_token_longer_than_the_limit_is_refused),
         cmocka_unit_test(rows_beyond_the_limits_are_refused_without_memory),
         cmocka_unit_test(ids_are_checked_once_all_are_there),
+        cmocka_unit_test(rows_that_are_given_up_do_not_disturb_the_one_being_filled),
+        cmocka_unit_test(rows_that_are_kept_move_to_the_start),
+        cmocka_unit_test(rows_that_are_given_up_count_against_the_limits_and_in_faults),
         cmocka_unit_test(csv_lines_are_counted_as_people_count_them),
         cmocka_unit_test(a_large_request_does_not_stay_resident),
     };

@@ -108,11 +108,18 @@ static void end_long(void *app, struct request *request)
 }
 
 static const struct route table[] = {
-    {HTTP_POST, "/slow", ROUTE_MAY_BLOCK | ROUTE_TAKES_JSON | ROUTE_BODY_OPTIONAL,
-     "waits", NULL, NULL, handle_slow, end_slow},
-    {HTTP_GET, "/slow", ROUTE_MAY_BLOCK, "waits", NULL, NULL, handle_slow, end_slow},
-    {HTTP_GET, "/long", 0, "in pieces", NULL, NULL, handle_long, end_long},
-    {HTTP_GET, "/fast", 0, "does not", NULL, NULL, handle_fast, NULL},
+    {.methods = HTTP_POST,
+     .pattern = "/slow",
+     .flags = ROUTE_MAY_BLOCK | ROUTE_TAKES_JSON | ROUTE_BODY_OPTIONAL,
+     .handle = handle_slow,
+     .end = end_slow},
+    {.methods = HTTP_GET,
+     .pattern = "/slow",
+     .flags = ROUTE_MAY_BLOCK,
+     .handle = handle_slow,
+     .end = end_slow},
+    {.methods = HTTP_GET, .pattern = "/long", .handle = handle_long, .end = end_long},
+    {.methods = HTTP_GET, .pattern = "/fast", .handle = handle_fast},
 };
 
 static void start_with(struct bench *bench, size_t in_flight, double reply_time)
