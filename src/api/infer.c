@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/batcher.h"
 #include "api/infer_answer.h"
 #include "api/keep.h"
 #include "api/raw_rows.h"
@@ -24,6 +25,7 @@ struct infer_request {
     bool has_header, is_raw; /* Inference-Header-Content-Length is there, and is 0 */
     uint64_t header_left;    /* bytes of the JSON that are still to come */
     uint64_t tensor_left;    /* and of the tensor; UINT64_MAX: up to the end */
+    bool whole;              /* the body has ended and is fine */
     struct infer_answer answer;
     struct infer_request *next; /* in the worker's list of idle ones */
 };
@@ -70,6 +72,7 @@ bool infer_begin(void *closure, struct request *request, struct reply *reply)
     state->is_raw = state->has_header && request->header_length == 0;
     state->header_left = state->has_header ? request->header_length : UINT64_MAX;
     state->tensor_left = UINT64_MAX;
+    state->whole = false;
     state->part = state->is_raw ? PART_TENSOR : PART_JSON;
     infer_grammar_start(&state->grammar, &scoring->rows);
     json_reader_start(&state->reader, &infer_grammar_ops, &state->grammar.base);
@@ -186,12 +189,12 @@ static void fail(const struct infer_request *state, const struct request *reques
                      fault->detail, pointer[0] == '\0' ? NULL : pointer);
 }
 
-/* The whole body has come. */
+/* The whole body has come. May be called again. */
 static bool finish_body(struct infer_request *state)
 {
     struct rows *rows = &state->scoring.rows;
-    if (rows->fault.status != 0) {
-        return false;
+    if (rows->fault.status != 0 || state->whole) {
+        return state->whole;
     }
     if (state->part == PART_JSON && state->has_header) {
         return rows_fail(rows, 400, "",
@@ -209,7 +212,24 @@ static bool finish_body(struct infer_request *state)
                          (unsigned long long)state->tensor_left,
                          (unsigned long long)state->grammar.binary_size);
     }
-    return rows->fault.status == 0 && raw_rows_finish(&state->raw) && rows_finish(rows);
+    state->whole =
+        rows->fault.status == 0 && raw_rows_finish(&state->raw) && rows_finish(rows);
+    return state->whole;
+}
+
+bool infer_defers(void *closure, struct request *request)
+{
+    const struct app *app = closure;
+    struct infer_request *state = request->state;
+    return batcher_used(app->batcher, &state->scoring) && finish_body(state) &&
+           batcher_wants(app->batcher, &state->scoring);
+}
+
+bool infer_defer(void *closure, struct request *request, struct executor_task *task)
+{
+    const struct app *app = closure;
+    struct infer_request *state = request->state;
+    return batcher_take(app->batcher, &state->scoring, task);
 }
 
 static bool next_piece(struct request *request, struct buffer *piece)

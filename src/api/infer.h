@@ -15,6 +15,9 @@ bool infer_begin(void *closure, struct request *request, struct reply *reply);
 void infer_body(void *closure, struct request *request, const char *bytes, size_t size);
 void infer_handle(void *closure, struct request *request, struct reply *reply);
 void infer_end(void *closure, struct request *request);
+/* Of models whose policy batches, to the batcher. */
+bool infer_defers(void *closure, struct request *request);
+bool infer_defer(void *closure, struct request *request, struct executor_task *task);
 
 /* Frees the states a worker keeps. */
 void infer_free_idle(struct worker *worker);

@@ -128,6 +128,8 @@ const struct route routes[] = {
         .begin = infer_begin,
         .body = infer_body,
         .handle = infer_handle,
+        .defers = infer_defers,
+        .defer = infer_defer,
         .end = infer_end,
     },
     {
@@ -138,6 +140,8 @@ const struct route routes[] = {
         .begin = infer_begin,
         .body = infer_body,
         .handle = infer_handle,
+        .defers = infer_defers,
+        .defer = infer_defer,
         .end = infer_end,
     },
     {

@@ -282,7 +282,7 @@ static bool answer(struct score_request *state, struct request *request,
         return false;
     }
     bool kept = options.keep && keep_scored(scoring);
-    start = scoring_clock();
+    double start = scoring_clock();
     write_answer(state, &options, kept, worker, reply);
     scoring_written(scoring, start);
     return true;
