@@ -4,7 +4,8 @@
 
 # ---- What is needed from Debian 12: the only list there is ---------------------------------
 BUILD_PACKAGES = gcc libc6-dev pkg-config libmicrohttpd-dev libjansson-dev \
-    libopenblas-pthread-dev libyaml-dev zlib1g-dev nettle-dev libsqlite3-dev
+    libopenblas-pthread-dev libyaml-dev zlib1g-dev nettle-dev libsqlite3-dev \
+    libprotobuf-c-dev protobuf-c-compiler libonnx-dev
 RUN_PACKAGES = $(BUILD_PACKAGES) dataset-fashion-mnist curl jq
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang-format python3 python3-pytest \
     python3-numpy python3-yaml groff-base
@@ -20,9 +21,10 @@ PAPER_PACKAGES = $(BUILD_PACKAGES) dataset-fashion-mnist python3 python3-numpy p
 # ---- Variants: release, asan, tsan, cov, clang; each with a build directory of its own -----
 VARIANT = release
 BUILD = build/$(VARIANT)
+GENERATED = build/generated
 CC = gcc
 PYTHON = /usr/bin/python3
-LIBRARIES = libmicrohttpd jansson yaml-0.1 zlib nettle openblas sqlite3
+LIBRARIES = libmicrohttpd jansson yaml-0.1 zlib nettle openblas sqlite3 libprotobuf-c
 
 PREFIX = /usr/local
 SYSCONFDIR = /etc
@@ -42,14 +44,14 @@ CFLAGS_fuzz = -O1 -g -fsanitize=fuzzer-no-link,address,undefined
 # Nothing of -ffast-math: NaN is a missing value here.
 CFLAGS += $(CFLAGS_$(VARIANT)) -std=c17 -D_GNU_SOURCE -pthread -fopenmp-simd \
     -ffp-contract=fast -fno-math-errno -fno-trapping-math $(WARNINGS) $(if $(CI),-Werror)
-CPPFLAGS += -Iinclude -Isrc $(LIBRARY_CFLAGS) -MMD -MP
+CPPFLAGS += -Iinclude -Isrc -isystem $(GENERATED) $(LIBRARY_CFLAGS) -MMD -MP
 LDFLAGS += $(filter -fsanitize=% --coverage -pthread,$(CFLAGS))
 LDLIBS = $(LIBRARY_LIBS) -lm
 # pkg-config runs once, when first needed: it may be installed by the same make.
 LIBRARY_CFLAGS = $(eval LIBRARY_CFLAGS := $(shell pkg-config --cflags $(LIBRARIES)))$(LIBRARY_CFLAGS)
 LIBRARY_LIBS = $(eval LIBRARY_LIBS := $(shell pkg-config --libs $(LIBRARIES)))$(LIBRARY_LIBS)
 
-LIB_SOURCES = $(wildcard src/base/*.c src/nn/*.c src/data/*.c src/model/*.c)
+LIB_SOURCES = $(wildcard src/base/*.c src/nn/*.c src/data/*.c src/onnx/*.c src/model/*.c)
 STORE_SOURCES = $(wildcard src/store/*.c)
 SERVER_SOURCES = $(wildcard src/http/*.c src/learn/*.c src/api/*.c)
 TOOL_SOURCES = $(wildcard src/tool/*.c)
@@ -83,7 +85,7 @@ $(BUILD)/deepsad: $(call object,$(TOOL_SOURCES)) $(STORE_LIB) $(LIB)
 	@$(LINK)
 $(BUILD)/deepsadd: $(call object,$(DAEMON_SOURCES)) $(SERVER_LIB) $(STORE_LIB) $(LIB)
 	@$(LINK)
-$(LIB): $(call object,$(LIB_SOURCES))
+$(LIB): $(call object,$(LIB_SOURCES)) $(BUILD)/onnx.pb-c.o
 	@$(ARCHIVE)
 $(STORE_LIB): $(call object,$(STORE_SOURCES))
 	@$(ARCHIVE)
@@ -107,6 +109,17 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+# What protobuf-c makes of ONNX's schema; not ours to warn about.
+ONNX_FOLDER = /usr/include/onnx
+$(GENERATED)/onnx.pb-c.c: $(ONNX_FOLDER)/onnx.proto
+	@mkdir -p $(@D)
+	@echo "  PROTO $<"
+	@protoc-c --proto_path=$(ONNX_FOLDER) --c_out=$(@D) $<
+$(GENERATED)/onnx.pb-c.h: $(GENERATED)/onnx.pb-c.c ;
+$(BUILD)/onnx.pb-c.o: $(GENERATED)/onnx.pb-c.c
+	@mkdir -p $(@D)
+	@$(CC) -I$(GENERATED) $(filter-out $(WARNINGS) -Werror,$(CFLAGS)) -w -c -o $@ $<
+$(call object,$(wildcard src/onnx/*.c tests/unit/test_onnx*.c)): $(GENERATED)/onnx.pb-c.h
 LINK = mkdir -p $(@D) && echo "  LINK  $@" && $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 ARCHIVE = rm -f $@ && $(AR) rcs $@ $^
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
@@ -232,6 +245,7 @@ lint: ## clang and gcc without warnings, clang-tidy, cppcheck, gcc -fanalyzer
 	@$(MAKE) -s -j$$(nproc) lint-tidy lint-cppcheck lint-analyzer
 SOURCES = $(wildcard src/*/*.c)
 lint-tidy: $(SOURCES:%=lint-tidy/%)
+$(SOURCES:%=lint-tidy/%) $(SOURCES:%=lint-analyzer/%): | $(GENERATED)/onnx.pb-c.h
 lint-tidy/%:
 	@clang-tidy --quiet --warnings-as-errors='*' $* -- \
 	    $(filter-out -MMD -MP,$(CPPFLAGS)) -std=c17 -D_GNU_SOURCE 2>/dev/null

@@ -9,7 +9,8 @@ BELOW = {  # folder: the folders it may include besides itself
     "base": [],
     "nn": ["base"],
     "data": ["base", "nn"],
-    "model": ["base", "nn", "data"],
+    "onnx": ["base"],
+    "model": ["base", "nn", "data", "onnx"],
     "store": ["base"],
     "http": ["base"],
     "learn": ["base", "nn", "data", "model", "store"],
@@ -23,6 +24,7 @@ DOORS = {  # system header: where alone it may be included
     "sqlite3.h": r"src/store/sqlite.*",
     "yaml.h": r"src/base/.*",
     "zlib.h": r"src/data/.*",
+    "onnx.pb-c.h": r"src/onnx/.*",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
 

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "api/infer.h"
 #include "api/score.h"
 #include "base/log.h"
 
@@ -28,6 +29,7 @@ void app_worker_free(void *app, void *closure)
     (void)app;
     if (worker != NULL) {
         score_free_idle(worker);
+        infer_free_idle(worker);
         deepsad_workspace_free(worker->workspace);
         free(worker);
     }

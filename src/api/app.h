@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "api/inference_stats.h"
 #include "api/metrics.h"
 #include "base/uuid.h"
 #include "http/server.h"
@@ -28,6 +29,7 @@ struct app {
     struct learner *learner;
     struct review *review;
     struct metrics *metrics;
+    struct inference_stats *inference_stats; /* NULL: nothing is counted */
     struct cores *cores; /* NULL: each request is scored by its own thread alone */
     struct batcher *batcher; /* NULL: no request waits for others */
     struct server *_Atomic servers[APP_SERVERS]; /* NULL where there is none */
@@ -36,19 +38,23 @@ struct app {
     atomic_size_t max_labels;                    /* of a request */
     atomic_size_t max_label_text;                /* bytes of a label's texts, each */
     atomic_size_t max_page;                      /* entries of a list's page */
+    atomic_bool model_control;                   /* models may be loaded and unloaded */
     atomic_bool log_access;
     atomic_bool draining;
 };
 
 struct score_request; /* score.h */
+struct infer_request; /* infer.h */
 
 /* One per thread that runs handlers. */
 struct worker {
     struct deepsad_workspace *workspace;
     struct uuid_source ids;
     struct score_request *idle; /* states of requests, to be used again */
-    char model[65];             /* whose series `counted` holds */
+    struct infer_request *idle_infer;
+    char model[65]; /* whose series `counted` holds */
     struct model_metrics counted;
+    struct inference_series *series; /* that this thread used last */
 };
 
 /* struct server_options' functions; `app` is a struct app. */

@@ -76,11 +76,14 @@ static const char *take_word(struct json_tokens *tokens, const char *at, const c
                              struct json_token *token)
 {
     const char *stop = *at < 'A' ? number_parse_short(&token->number, at, end) : NULL;
+    token->text = at;
     if (stop != NULL && stop < end && !is_word(*stop)) {
         token->kind = JSON_TOKEN_NUMBER;
+        token->length = (size_t)(stop - at);
         return stop;
     }
     stop = word_end(at, end);
+    token->length = (size_t)(stop - at);
     if (stop == end && !tokens->whole) {
         return carry(tokens, at, end);
     }

@@ -27,7 +27,7 @@ struct json_token {
     enum json_token_kind kind;
     char punctuation;
     float number;
-    const char *text; /* of a string, decoded */
+    const char *text; /* of a string, decoded; of a number, as it stands there */
     size_t length;
 };
 

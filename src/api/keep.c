@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 bool keep_wanted(const struct policy *policy, bool asked)
 {
     switch ((enum policy_capture)policy->capture) {
@@ -51,4 +53,28 @@ bool keep_rows(struct store *store, const struct store_keep *keep,
     bool kept = store_keep(store, &all);
     free(ids);
     return kept;
+}
+
+bool keep_name_rows(struct rows *rows, struct uuid_source *source)
+{
+    int64_t now = clock_realtime_ms();
+    for (size_t i = 0; !rows->has_ids && i < rows->count; i++) {
+        char id[UUID_SIZE];
+        uuid_make(source, now, id);
+        if (!rows_add_id(rows, id, sizeof id)) {
+            return false;
+        }
+    }
+    rows->has_ids = true;
+    return true;
+}
+
+bool keep_scored(const struct scoring *scoring)
+{
+    const struct store_keep what = {.model = scoring->entry->name,
+                                    .version = scoring->version->number,
+                                    .scored_at_ms = clock_realtime_ms(),
+                                    .scores = scoring->scores,
+                                    .p_values = scoring->p_values};
+    return keep_rows(scoring->app->store, &what, &scoring->rows);
 }

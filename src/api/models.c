@@ -61,7 +61,11 @@ void models_refuse_version(const struct request *request, struct reply *reply,
                            const struct catalog_entry *entry, unsigned number)
 {
     struct http_text text = request->parameters[1];
-    if (text.data == NULL) {
+    if (entry->unloaded) {
+        reply_problem(request, reply, 404,
+                      "model %s is unloaded; POST /v2/repository/models/%s/load loads it",
+                      entry->name, entry->name);
+    } else if (text.data == NULL) {
         reply_problem(request, reply, 503, "model %s has no version that loads: %s",
                       entry->name, entry->fault == NULL ? "none is there" : entry->fault);
         reply->retry_after = 5;
@@ -107,7 +111,7 @@ const struct catalog_version *models_find_version(const struct catalog *catalog,
 static const char *state_of(const struct catalog_entry *entry)
 {
     if (entry->version_count == 0) {
-        return "failed";
+        return entry->unloaded ? "unloaded" : "failed";
     }
     return entry->fault == NULL ? "live" : "degraded";
 }

@@ -4,10 +4,14 @@
 #include "api/app.h"
 #include "api/body.h"
 #include "api/health.h"
+#include "api/infer.h"
+#include "api/infer_metadata.h"
+#include "api/inference_stats.h"
 #include "api/jobs.h"
 #include "api/labels.h"
 #include "api/metrics.h"
 #include "api/models.h"
+#include "api/repository.h"
 #include "api/review_page.h"
 #include "api/samples.h"
 #include "api/score.h"
@@ -37,6 +41,108 @@ const struct route routes[] = {
         .end = score_end,
         .defers = score_defers,
         .defer = score_defer,
+    },
+    {
+        .methods = HTTP_GET,
+        .pattern = "/v2",
+        .help = "server metadata",
+        .handle = handle_server_metadata,
+    },
+    {
+        .methods = HTTP_GET,
+        .pattern = "/v2/models/stats",
+        .help = "counts and times of all models",
+        .handle = handle_stats_all,
+    },
+    {
+        .methods = HTTP_GET,
+        .pattern = "/v2/models/{model}/stats",
+        .help = "of one model",
+        .handle = handle_stats,
+    },
+    {
+        .methods = HTTP_GET,
+        .pattern = "/v2/models/{model}/versions/{version}/stats",
+        .help = "of one version",
+        .handle = handle_stats,
+    },
+    {
+        .methods = HTTP_POST,
+        .pattern = "/v2/repository/index",
+        .flags = ROUTE_TAKES_ANY | ROUTE_BODY_OPTIONAL | ROUTE_MAY_BLOCK,
+        .help = "all versions there are and their states",
+        .begin = body_begin,
+        .body = body_collect,
+        .handle = handle_repository_index,
+        .end = body_end,
+    },
+    {
+        .methods = HTTP_POST,
+        .pattern = "/v2/repository/models/{model}/load",
+        .flags = ROUTE_TAKES_ANY | ROUTE_BODY_OPTIONAL | ROUTE_MAY_BLOCK,
+        .help = "read a model from disk again",
+        .begin = body_begin,
+        .body = body_collect,
+        .handle = handle_repository_load,
+        .end = body_end,
+    },
+    {
+        .methods = HTTP_POST,
+        .pattern = "/v2/repository/models/{model}/unload",
+        .flags = ROUTE_TAKES_ANY | ROUTE_BODY_OPTIONAL | ROUTE_MAY_BLOCK,
+        .help = "give up a model's memory until it is loaded",
+        .begin = body_begin,
+        .body = body_collect,
+        .handle = handle_repository_unload,
+        .end = body_end,
+    },
+    {
+        .methods = HTTP_GET,
+        .pattern = "/v2/models/{model}",
+        .help = "a model's tensors and versions",
+        .handle = handle_model_metadata,
+    },
+    {
+        .methods = HTTP_GET,
+        .pattern = "/v2/models/{model}/versions/{version}",
+        .help = "the same of that version",
+        .handle = handle_model_metadata,
+    },
+    {
+        .methods = HTTP_GET,
+        .pattern = "/v2/models/{model}/ready",
+        .help = "whether it can score",
+        .handle = handle_model_ready,
+    },
+    {
+        .methods = HTTP_GET,
+        .pattern = "/v2/models/{model}/versions/{version}/ready",
+        .help = "whether that version can",
+        .handle = handle_model_ready,
+    },
+    {
+        .methods = HTTP_POST,
+        .pattern = "/v2/models/{model}/infer",
+        .flags = ROUTE_TAKES_ANY,
+        .help = "score a tensor with the live version",
+        .begin = infer_begin,
+        .body = infer_body,
+        .handle = infer_handle,
+        .defers = infer_defers,
+        .defer = infer_defer,
+        .end = infer_end,
+    },
+    {
+        .methods = HTTP_POST,
+        .pattern = "/v2/models/{model}/versions/{version}/infer",
+        .flags = ROUTE_TAKES_ANY,
+        .help = "score a tensor with that version",
+        .begin = infer_begin,
+        .body = infer_body,
+        .handle = infer_handle,
+        .defers = infer_defers,
+        .defer = infer_defer,
+        .end = infer_end,
     },
     {
         .methods = HTTP_GET,

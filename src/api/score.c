@@ -10,7 +10,6 @@
 #include "api/keep.h"
 #include "api/npy_rows.h"
 #include "api/score_answer.h"
-#include "base/clock.h"
 
 /* Answers of more rows leave in pieces. */
 enum { WHOLE_ROWS_MAX = 4096 };
@@ -226,32 +225,6 @@ static bool read_options(struct options *out, const struct score_request *state,
            (!out->keep || check_rows_are_held(scoring, "keep", request, reply));
 }
 
-/* Ids of our own where the request brings none, so that all that names a row has the same
- * one. False: out of memory. */
-static bool name_rows(struct rows *rows, struct uuid_source *source)
-{
-    int64_t now = clock_realtime_ms();
-    for (size_t i = 0; !rows->has_ids && i < rows->count; i++) {
-        char id[UUID_SIZE];
-        uuid_make(source, now, id);
-        if (!rows_add_id(rows, id, sizeof id)) {
-            return false;
-        }
-    }
-    rows->has_ids = true;
-    return true;
-}
-
-static bool keep(const struct scoring *scoring)
-{
-    const struct store_keep what = {.model = scoring->entry->name,
-                                    .version = scoring->version->number,
-                                    .scored_at_ms = clock_realtime_ms(),
-                                    .scores = scoring->scores,
-                                    .p_values = scoring->p_values};
-    return keep_rows(scoring->app->store, &what, &scoring->rows);
-}
-
 /* ---- The whole --------------------------------------------------------------------- */
 
 static bool next_piece(struct request *request, struct buffer *piece)
@@ -301,13 +274,16 @@ static bool answer(struct score_request *state, struct request *request,
     if (!read_options(&options, state, request, reply)) {
         return false;
     }
-    if (!scoring_finish(scoring, worker) || ((options.keep || options.explained > 0) &&
-                                             !name_rows(&scoring->rows, &worker->ids))) {
+    if (!scoring_finish(scoring, worker) ||
+        ((options.keep || options.explained > 0) &&
+         !keep_name_rows(&scoring->rows, &worker->ids))) {
         fail(scoring, request, reply);
         return false;
     }
-    bool kept = options.keep && keep(scoring);
+    bool kept = options.keep && keep_scored(scoring);
+    double start = scoring_clock();
     write_answer(state, &options, kept, worker, reply);
+    scoring_written(scoring, start);
     return true;
 }
 

@@ -91,6 +91,11 @@ void scoring_decoded(struct scoring *scoring, double since)
     scoring->sample.input_ns += nanoseconds(since);
 }
 
+void scoring_written(struct scoring *scoring, double since)
+{
+    scoring->sample.output_ns += nanoseconds(since);
+}
+
 /* ---- Blocks ------------------------------------------------------------------------ */
 
 static bool reserve(struct scoring *scoring, size_t rows)
@@ -226,4 +231,6 @@ void scoring_count(struct scoring *scoring, struct worker *worker, bool success)
     sample->rows = scoring->scored;
     sample->success = success;
     sample->total_ns = nanoseconds(scoring->started);
+    inference_stats_record(scoring->app->inference_stats, &worker->series,
+                           scoring->entry->name, scoring->version->number, sample);
 }

@@ -10,7 +10,6 @@
 #define API_SCORING_H
 
 #include "api/app.h"
-#include "api/inference_stats.h"
 #include "api/rows.h"
 
 enum { SCORING_HELD_MAX = 4 << 20 }; /* bytes of scored rows that are kept anyway */
@@ -45,9 +44,10 @@ bool scoring_begin(struct scoring *scoring, struct app *app, struct request *req
 void scoring_end(struct scoring *scoring);
 void scoring_done(struct scoring *scoring);
 
-/* Call it before and after bytes are decoded: what passes between is the input's time. */
+/* What has passed since then went into the input, or into the answer. */
 double scoring_clock(void);
 void scoring_decoded(struct scoring *scoring, double since);
+void scoring_written(struct scoring *scoring, double since);
 
 /* Scores what blocks of complete rows there are. False: out of memory, rows.fault says
  * so. Does nothing once rows.fault is set. */

@@ -12,6 +12,9 @@
 static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const formats[] = {"auto", "text", "json", "journal", NULL};
 
+/* In the order of enum config_control. */
+static const char *const controls[] = {"none", "explicit", NULL};
+
 /* In the order of enum quiet_priority. */
 static const char *const priorities[] = {"idle", "nice", "normal", NULL};
 
@@ -85,6 +88,12 @@ static const struct setting settings[] = {
      .max = 1000,
      .fallback = "2",
      .help = "Newest versions of each model that are kept in memory."},
+    {.key = "models.control",
+     .type = SETTING_CHOICE,
+     AT(models.control),
+     .choices = controls,
+     .fallback = "explicit",
+     .help = "Whether requests may load and unload models: explicit or none."},
     {.key = "state.directory",
      .type = SETTING_TEXT,
      AT(state.directory),

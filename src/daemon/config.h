@@ -13,6 +13,8 @@
 #include "model/registry.h"
 #include "store/store.h"
 
+enum config_control { CONTROL_NONE, CONTROL_EXPLICIT };
+
 struct config {
     struct {
         char *listen, *operations_listen;
@@ -23,6 +25,7 @@ struct config {
     struct {
         char *directory;
         size_t versions_loaded;
+        int control;
     } models;
     struct {
         char *directory;

@@ -49,6 +49,7 @@ static void apply(struct daemon *daemon)
     atomic_store(&app->max_labels, config->limits.labels);
     atomic_store(&app->max_label_text, config->limits.label_text);
     atomic_store(&app->max_page, config->limits.page);
+    atomic_store(&app->model_control, config->models.control == CONTROL_EXPLICIT);
     atomic_store(&app->log_access, config->log.access);
     struct server_limits limits = config_limits(config);
     for (size_t i = 0; i < APP_SERVERS; i++) {
@@ -285,6 +286,9 @@ static int start(struct daemon *daemon, struct deepsad_error *error)
         status = metrics_new(&app->metrics, routes, route_count, error);
     }
     if (status == DEEPSAD_OK) {
+        status = inference_stats_new(&app->inference_stats, error);
+    }
+    if (status == DEEPSAD_OK) {
         status = cores_new(&app->cores, daemon->config.server.threads, error);
     }
     if (status == DEEPSAD_OK) {
@@ -322,6 +326,7 @@ static void stop(struct daemon *daemon)
     }
     batcher_free(app->batcher);
     cores_free(app->cores);
+    inference_stats_free(app->inference_stats);
     metrics_free(app->metrics);
     if (daemon->instance >= 0) {
         close(daemon->instance);

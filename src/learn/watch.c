@@ -75,7 +75,9 @@ void watch_obstacle(char out[static WATCH_OBSTACLE], const struct catalog_entry 
 {
     struct store_counts counts = {0};
     out[0] = '\0';
-    if (entry->version_count == 0) {
+    if (entry->unloaded) {
+        snprintf(out, WATCH_OBSTACLE, "the model is unloaded");
+    } else if (entry->version_count == 0) {
         snprintf(out, WATCH_OBSTACLE, "no version of the model loads");
     } else if (entry->policy.retraining.mode == POLICY_NEVER) {
         snprintf(out, WATCH_OBSTACLE, "retraining.mode is never in its model.yaml");

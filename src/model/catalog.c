@@ -137,9 +137,18 @@ static struct catalog *catalog_new(size_t capacity)
     return catalog;
 }
 
+static bool is_unloaded(const struct catalog_entry *previous, const char *name,
+                        const struct catalog_wish *wish)
+{
+    if (wish != NULL && wish->model != NULL && strcmp(wish->model, name) == 0) {
+        return wish->unload;
+    }
+    return previous != NULL && previous->unloaded;
+}
+
 static int add_entry(struct catalog *catalog, const char *models, const char *name,
                      size_t versions_loaded, const struct catalog *previous,
-                     struct deepsad_error *error)
+                     const struct catalog_wish *wish, struct deepsad_error *error)
 {
     char *directory;
     if (asprintf(&directory, "%s/%s", models, name) < 0) {
@@ -151,13 +160,15 @@ static int add_entry(struct catalog *catalog, const char *models, const char *na
         .versions_loaded = versions_loaded,
         .previous = previous != NULL ? catalog_find(previous, name) : NULL,
     };
+    source.unloaded = is_unloaded(source.previous, name, wish);
     int status = catalog_entry_build(&catalog->entries[catalog->count++], &source, error);
     free(directory);
     return status;
 }
 
 int catalog_build(struct catalog **out, const char *directory, size_t versions_loaded,
-                  const struct catalog *previous, struct deepsad_error *error)
+                  const struct catalog *previous, const struct catalog_wish *wish,
+                  struct deepsad_error *error)
 {
     struct names names = {0};
     int status = list_names(&names, directory, error);
@@ -170,7 +181,7 @@ int catalog_build(struct catalog **out, const char *directory, size_t versions_l
     }
     for (size_t i = 0; i < names.count && status == DEEPSAD_OK; i++) {
         status = add_entry(catalog, directory, names.list[i], versions_loaded, previous,
-                           error);
+                           wish, error);
     }
     names_done(&names);
     if (status != DEEPSAD_OK) {

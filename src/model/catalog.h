@@ -18,11 +18,18 @@ struct catalog {
     atomic_size_t references;
 };
 
-/* Reads the directory; what is unchanged since `previous` (or NULL) is taken from there.
- * The caller holds the one reference. Fails when the directory cannot be read, or out of
- * memory. */
+/* A model that is to be loaded or unloaded; the others stay what they are. */
+struct catalog_wish {
+    const char *model; /* NULL: none */
+    bool unload;
+};
+
+/* Reads the directory; what is unchanged since `previous` (or NULL) is taken from there,
+ * and what is unloaded there stays so. The caller holds the one reference. Fails when the
+ * directory cannot be read, or out of memory. */
 int catalog_build(struct catalog **out, const char *directory, size_t versions_loaded,
-                  const struct catalog *previous, struct deepsad_error *error);
+                  const struct catalog *previous, const struct catalog_wish *wish,
+                  struct deepsad_error *error);
 
 struct catalog *catalog_ref(struct catalog *catalog);
 /* NULL is allowed. Const, because those who read a catalog also let go of it. */

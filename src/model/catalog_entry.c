@@ -76,12 +76,30 @@ static int share_version(struct catalog_version *out, const struct catalog_versi
     return DEEPSAD_OK;
 }
 
+/* Scores a row, so that the first request finds pages and caches as the second does. */
+static int warm_up(const struct deepsad_model *model, struct deepsad_error *error)
+{
+    struct deepsad_workspace *workspace = deepsad_workspace_new();
+    float *row = calloc(deepsad_model_features(model), sizeof *row), score;
+    int status = workspace == NULL || row == NULL
+                     ? error_no_memory(error, "a model's first score")
+                     : deepsad_score(model, workspace, &score, NULL, row, 1, error);
+    free(row);
+    deepsad_workspace_free(workspace);
+    return status;
+}
+
 static int read_version(struct catalog_version *out, const char *path,
                         struct deepsad_error *error)
 {
     struct deepsad_model *model;
     int status = model_file_read(&model, path, error);
     if (status != DEEPSAD_OK) {
+        return status;
+    }
+    status = warm_up(model, error);
+    if (status != DEEPSAD_OK) {
+        deepsad_model_unref(model);
         return status;
     }
     char *card = deepsad_model_card(model);
@@ -311,8 +329,9 @@ int catalog_entry_build(struct catalog_entry *entry, const struct catalog_source
     if (entry->name == NULL) {
         return error_no_memory(error, "a model's entry");
     }
+    entry->unloaded = source->unloaded;
     int status = list_versions(entry, source, error);
-    if (status == DEEPSAD_OK) {
+    if (status == DEEPSAD_OK && !source->unloaded) {
         status = load_versions(entry, source, error);
     }
     if (status == DEEPSAD_OK) {

@@ -49,6 +49,7 @@ struct catalog_entry {
     bool *challenger; /* (available_count): never live by itself */
     /* why the live version (or the whole entry) did not load; NULL = none */
     char *fault;
+    bool unloaded; /* by request: no version is held, until it is loaded again */
     int64_t loaded_at_ms;
 };
 
@@ -58,6 +59,7 @@ struct catalog_source {
     const char *name;
     size_t versions_loaded;               /* at least 1; the live one is of them */
     const struct catalog_entry *previous; /* of the same name, or NULL */
+    bool unloaded;                        /* it is to hold no version */
 };
 
 /* What is wrong on disk becomes the entry's fault; only running out of memory fails. The

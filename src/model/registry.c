@@ -71,7 +71,8 @@ static void swap(struct registry *registry, struct catalog *next)
 }
 
 static int reload(struct registry *registry, const char *directory,
-                  size_t versions_loaded, struct deepsad_error *error)
+                  size_t versions_loaded, const struct catalog_wish *wish,
+                  struct deepsad_error *error)
 {
     versions_loaded = versions_loaded > 0 ? versions_loaded : 1;
     struct catalog *next;
@@ -81,7 +82,7 @@ static int reload(struct registry *registry, const char *directory,
     }
     /* Only a reload changes `current`, and this is the one. */
     int status =
-        catalog_build(&next, directory, versions_loaded, registry->current, error);
+        catalog_build(&next, directory, versions_loaded, registry->current, wish, error);
     if (status != DEEPSAD_OK) {
         free(copy);
         return status;
@@ -97,11 +98,43 @@ int registry_reload(struct registry *registry, const struct registry_options *op
                     struct deepsad_error *error)
 {
     lock(&registry->reloading);
-    int status = reload(
-        registry, options != NULL ? options->directory : registry->directory,
-        options != NULL ? options->versions_loaded : registry->versions_loaded, error);
+    int status =
+        reload(registry, options != NULL ? options->directory : registry->directory,
+               options != NULL ? options->versions_loaded : registry->versions_loaded,
+               NULL, error);
     unlock(&registry->reloading);
     return status;
+}
+
+/* Rebuilds with the wish; afterwards, under the same lock, says what has come of it. */
+static int reload_for(struct registry *registry, const struct catalog_wish *wish,
+                      struct deepsad_error *error)
+{
+    lock(&registry->reloading);
+    int status =
+        reload(registry, registry->directory, registry->versions_loaded, wish, error);
+    const struct catalog_entry *entry =
+        status == DEEPSAD_OK ? catalog_find(registry->current, wish->model) : NULL;
+    if (status == DEEPSAD_OK && entry == NULL) {
+        status = error_set(error, DEEPSAD_NOT_FOUND, "there is no directory %s/%s",
+                           registry->directory, wish->model);
+    } else if (status == DEEPSAD_OK && entry->fault != NULL && !wish->unload) {
+        status = error_set(error, DEEPSAD_CORRUPT, "%s", entry->fault);
+    }
+    unlock(&registry->reloading);
+    return status;
+}
+
+int registry_load(struct registry *registry, const char *model,
+                  struct deepsad_error *error)
+{
+    return reload_for(registry, &(struct catalog_wish){model, false}, error);
+}
+
+int registry_unload(struct registry *registry, const char *model,
+                    struct deepsad_error *error)
+{
+    return reload_for(registry, &(struct catalog_wish){model, true}, error);
 }
 
 int registry_prepare(struct registry *registry, struct catalog **next,
@@ -112,9 +145,9 @@ int registry_prepare(struct registry *registry, struct catalog **next,
     char *directory = strdup(registry->directory);
     size_t versions_loaded = registry->versions_loaded;
     unlock(&registry->reloading);
-    int status = directory == NULL
-                     ? error_no_memory(error, "a path")
-                     : catalog_build(next, directory, versions_loaded, current, error);
+    int status = directory == NULL ? error_no_memory(error, "a path")
+                                   : catalog_build(next, directory, versions_loaded,
+                                                   current, NULL, error);
     free(directory);
     if (status != DEEPSAD_OK) {
         registry_release(registry, current);

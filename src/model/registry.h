@@ -36,6 +36,14 @@ void registry_close(struct registry *registry);
 int registry_reload(struct registry *registry, const struct registry_options *options,
                     struct deepsad_error *error);
 
+/* The same for who wants a model loaded again, or no longer held in memory: requests that
+ * have it finish with it. DEEPSAD_NOT_FOUND: there is no such directory. Where it does
+ * not load the fault is the error, and what was live stays live. */
+int registry_load(struct registry *registry, const char *model,
+                  struct deepsad_error *error);
+int registry_unload(struct registry *registry, const char *model,
+                    struct deepsad_error *error);
+
 /* A reload in two steps, for who may build a catalog only at a low priority, at which the
  * registry's lock must not be taken for long: the next catalog built from `base`, the
  * current one, which is released by ... */
