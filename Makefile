@@ -280,6 +280,12 @@ bench-reference: ## the paper's recipe against PyTorch from the same weights, ab
 	@$(MAKE) -s -j$$(nproc) all
 	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PYTHON) -B tests/bench/reference_torch.py $(REFERENCE)
 
+# OPTIONS: see tests/bench/batching.py --help
+bench-batching: ## when scoring requests of several connections together pays, about 8 min
+	$(call require,$(BENCH_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) all build/release/loop/open_loop
+	@$(PYTHON) -B tests/bench/batching.py build/release $(OPTIONS)
+
 # TABLE: one or more, default all. PAPER: further options, see tests/bench/paper/run.py --help.
 PAPER_TABLES = ratio pollution classes eta rep classic
 bench-paper: ## the paper's experiments, about 1 h; DATA=folder of sets, TABLE=, FULL=1, OUT=, FASHION=
@@ -322,6 +328,6 @@ help: ## this list
 .PHONY: all packages programs run test tests check unit fuzz-smoke blackbox swap hostile kill faults \
     power-cut asan tsan fuzz fuzz-run \
     golden coverage layers format format-check lint lint-tidy lint-cppcheck lint-analyzer \
-    bench bench-train bench-reference bench-paper $(PAPER_TABLES:%=bench-paper-%) loop install clean help
+    bench bench-train bench-reference bench-batching bench-paper $(PAPER_TABLES:%=bench-paper-%) loop install clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

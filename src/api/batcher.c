@@ -80,28 +80,42 @@ static const float *gather(struct batch_thread *thread, const struct scoring *ba
     return thread->x;
 }
 
-/* What this part of the batch's time was the request's. */
-static void note_times(struct scoring *scoring, double start, double seconds_a_row)
+/* What a batch was: the same for all of its requests. */
+struct batch_times {
+    double start, seconds;
+    size_t rows;
+    bool scored;
+};
+
+/* The request's share of the time. The first one tells of the batch. */
+static void note_times(struct scoring *scoring, const struct batch_times *times,
+                       bool first)
 {
-    double waited = start - scoring->queued.since;
-    scoring->sample.queue_ns += waited > 0 ? (uint64_t)(waited * 1e9) : 0;
-    scoring->sample.infer_ns +=
-        (uint64_t)(seconds_a_row * 1e9 * (double)scoring->rows.count);
+    struct inference_sample *sample = &scoring->sample;
+    double waited = times->start - scoring->queued.since;
+    sample->queue_ns += waited > 0 ? (uint64_t)(waited * 1e9) : 0;
+    if (times->scored) {
+        double share = (double)scoring->rows.count / (double)times->rows;
+        sample->infer_ns += (uint64_t)(times->seconds * share * 1e9);
+        sample->shared = true;
+        sample->executed = first ? times->rows : 0;
+        sample->executed_ns = first ? (uint64_t)(times->seconds * 1e9) : 0;
+    }
 }
 
 /* Each request may be somebody else's as soon as its task has run. */
-static void give_back(struct batch_thread *thread, struct scoring *batch, bool scored,
-                      double start, double seconds_a_row)
+static void give_back(struct batch_thread *thread, struct scoring *batch,
+                      const struct batch_times *times)
 {
     size_t first = 0;
     while (batch != NULL) {
         struct scoring *next = batch->queued.next;
         struct executor_task *task = batch->queued.task;
         size_t rows = batch->rows.count;
-        if (scored) {
+        if (times->scored) {
             scoring_put(batch, thread->scores + first, thread->p_values + first, rows);
         }
-        note_times(batch, start, seconds_a_row);
+        note_times(batch, times, first == 0);
         first += rows;
         task->run(task, NULL, false);
         batch = next;
@@ -111,21 +125,23 @@ static void give_back(struct batch_thread *thread, struct scoring *batch, bool s
 static void score_batch(struct batch_thread *thread, struct scoring *batch)
 {
     const struct batcher *batcher = thread->batcher;
-    double start = clock_monotonic();
-    size_t rows = 0, requests = 0;
+    struct batch_times times = {.start = clock_monotonic()};
+    size_t requests = 0;
     for (const struct scoring *one = batch; one != NULL; one = one->queued.next) {
-        rows += one->rows.count;
+        times.rows += one->rows.count;
         requests++;
     }
     if (batcher->metrics != NULL) {
         metrics_count_batch(batcher->metrics, batch->entry->name, requests);
     }
-    const float *x = reserve_scores(thread, rows) ? gather(thread, batch, rows) : NULL;
-    bool scored =
-        x != NULL && cores_score(batcher->cores, batch->version->model, thread->workspace,
-                                 thread->scores, thread->p_values, x, rows) == DEEPSAD_OK;
-    double seconds = clock_monotonic() - start;
-    give_back(thread, batch, scored, start, scored ? seconds / (double)rows : 0);
+    const float *x =
+        reserve_scores(thread, times.rows) ? gather(thread, batch, times.rows) : NULL;
+    times.scored =
+        x != NULL &&
+        cores_score(batcher->cores, batch->version->model, thread->workspace,
+                    thread->scores, thread->p_values, x, times.rows) == DEEPSAD_OK;
+    times.seconds = clock_monotonic() - times.start;
+    give_back(thread, batch, &times);
 }
 
 /* ---- Threads ----------------------------------------------------------------------- */

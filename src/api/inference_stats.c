@@ -167,9 +167,10 @@ static struct batch *find_batch(struct counts *counts, size_t rows)
 
 static void count_success(struct counts *counts, const struct inference_sample *sample)
 {
-    struct batch *batch = find_batch(counts, sample->rows);
+    size_t executed = sample->shared ? sample->executed : sample->rows;
+    struct batch *batch = executed == 0 ? NULL : find_batch(counts, executed);
     counts->rows += sample->rows;
-    counts->executions++;
+    counts->executions += executed > 0;
     add(&counts->success, sample->total_ns);
     add(&counts->queue, sample->queue_ns);
     add(&counts->input, sample->input_ns);
@@ -177,7 +178,7 @@ static void count_success(struct counts *counts, const struct inference_sample *
     add(&counts->output, sample->output_ns);
     if (batch != NULL) {
         add(&batch->input, sample->input_ns);
-        add(&batch->infer, sample->infer_ns);
+        add(&batch->infer, sample->shared ? sample->executed_ns : sample->infer_ns);
         add(&batch->output, sample->output_ns);
     }
 }

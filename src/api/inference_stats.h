@@ -25,11 +25,15 @@ enum {
     INFERENCE_STATS_BATCHES_MAX = 64,
 };
 
-/* What one scoring request was, and where its time went. */
+/* What one scoring request was, and where its time went. Requests that were scored
+ * together share one execution, which one of them tells of. */
 struct inference_sample {
     size_t rows;
     uint64_t queue_ns, input_ns, infer_ns, output_ns, total_ns;
     bool success;
+    bool shared;          /* by a batcher; then: */
+    size_t executed;      /* rows scored at once, 0 where another request tells of them */
+    uint64_t executed_ns; /* how long that took */
 };
 
 struct inference_stats;

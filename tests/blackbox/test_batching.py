@@ -111,6 +111,13 @@ def test_each_client_gets_the_scores_of_its_own_rows(served):
     run_clients(server, one)
     batches, requests = counted(server)
     assert 0 < batches < requests <= CLIENTS * REQUESTS
+    stats, = server.request("GET", "/v2/models/m/stats").json["model_stats"]
+    direct = 1 + CLIENTS * REQUESTS - requests
+    assert stats["execution_count"] == direct + batches
+    assert sum(b["compute_infer"]["count"] for b in stats["batch_stats"]) == direct + batches
+    assert max(b["batch_size"] for b in stats["batch_stats"][1:]) > 3  # rows of several
+    assert stats["inference_stats"]["success"]["count"] == 1 + CLIENTS * REQUESTS
+    assert stats["inference_stats"]["queue"]["ns"] > 0
 
 
 def test_options_and_mistakes_are_as_without_batches(served):

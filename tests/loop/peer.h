@@ -37,18 +37,41 @@ static inline void *peer_allocate(size_t count, size_t size)
     return bytes;
 }
 
-static inline struct peer_message peer_request(const char *path, const char *body,
-                                               size_t length)
+/* The body may hold any bytes. `type`: "json". */
+static inline struct peer_message peer_request(const char *path, const char *type,
+                                               const char *body, size_t length)
 {
     struct peer_message request = {0};
-    int n = asprintf(&request.bytes,
+    char *head = NULL;
+    int n = asprintf(&head,
                      "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
-                     "application/json\r\nContent-Length: %zu\r\n\r\n%.*s",
-                     path, length, (int)length, body);
+                     "application/%s\r\nContent-Length: %zu\r\n\r\n",
+                     path, type, length);
     if (n < 0) {
         peer_die("asprintf");
     }
-    request.length = (size_t)n;
+    request.length = (size_t)n + length;
+    request.bytes = realloc(head, request.length);
+    if (request.bytes == NULL) {
+        peer_die("realloc");
+    }
+    memcpy(request.bytes + n, body, length);
+    return request;
+}
+
+/* One request whose body is the file. */
+static inline struct peer_message *
+peer_request_of_file(const char *path, const char *type, const char *file)
+{
+    static char body[1 << 20];
+    FILE *in = fopen(file, "rb");
+    if (in == NULL) {
+        peer_die(file);
+    }
+    size_t length = fread(body, 1, sizeof body, in);
+    fclose(in);
+    struct peer_message *request = peer_allocate(1, sizeof *request);
+    *request = peer_request(path, type, body, length);
     return request;
 }
 
@@ -73,7 +96,7 @@ static inline struct peer_message *peer_requests(size_t *count, const char *path
                 peer_die("realloc");
             }
         }
-        requests[(*count)++] = peer_request(path, line, (size_t)length - 1);
+        requests[(*count)++] = peer_request(path, "json", line, (size_t)length - 1);
     }
     free(line);
     fclose(in);
