@@ -7,7 +7,7 @@ BUILD_PACKAGES = gcc libc6-dev pkg-config libmicrohttpd-dev libjansson-dev \
     libopenblas-pthread-dev libyaml-dev zlib1g-dev nettle-dev libsqlite3-dev \
     libprotobuf-c-dev protobuf-c-compiler libonnx-dev
 RUN_PACKAGES = $(BUILD_PACKAGES) dataset-fashion-mnist curl jq
-TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang-format python3 python3-pytest \
+TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang-format python3 python3-pytest python3-onnx \
     python3-numpy python3-yaml groff-base
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy cppcheck
 FUZZ_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-14-dev
@@ -269,6 +269,18 @@ bench: ## speed and memory against named peers and limits; DATA=folder of CSV fi
 	@$(MAKE) -s -j$$(nproc) all $(BENCHES)
 	@DATA=$(DATA) sh tests/bench/run.sh
 
+# Node.js and onnxruntime, from Debian and the npm registry: for comparisons alone.
+RUNTIME = build/peers/node
+$(RUNTIME)/node_modules/onnxruntime-node:
+	@command -v npm >/dev/null || { echo "npm is missing: apt-get install nodejs npm" >&2; exit 1; }
+	@mkdir -p $(RUNTIME)
+	@npm install --silent --ignore-scripts --no-audit --no-fund --prefix $(RUNTIME) onnxruntime-node@1.30.0
+
+onnx: ## exported models scored in onnxruntime (npm registry), against deepsad; DATA=folder
+	$(call require,$(BUILD_PACKAGES) python3 python3-numpy dataset-fashion-mnist)
+	@$(MAKE) -s -j$$(nproc) all $(RUNTIME)/node_modules/onnxruntime-node
+	@DATA=$(DATA) $(PYTHON) -B tests/onnx/check.py build/release $(abspath $(RUNTIME))
+
 bench-train: ## training speed alone: PyTorch, threads, memory, GFLOP/s by layer, about 5 min
 	$(call require,$(BENCH_PACKAGES))
 	@$(MAKE) -s -j$$(nproc) build/release/bench/bench_train build/release/bench/bench_layers
@@ -322,6 +334,6 @@ help: ## this list
 .PHONY: all packages programs run test tests check unit fuzz-smoke blackbox swap hostile kill faults \
     power-cut asan tsan fuzz fuzz-run \
     golden coverage layers format format-check lint lint-tidy lint-cppcheck lint-analyzer \
-    bench bench-train bench-reference bench-paper $(PAPER_TABLES:%=bench-paper-%) loop install clean help
+    bench onnx bench-train bench-reference bench-paper $(PAPER_TABLES:%=bench-paper-%) loop install clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -9,6 +9,7 @@
 #include "base/simd.h"
 #include "model/ensemble_file.h"
 #include "model/ensemble_fit.h"
+#include "model/ensemble_onnx.h"
 #include "nn/folded_gradient.h"
 #include "nn/metrics.h"
 
@@ -349,7 +350,8 @@ static void ensemble_free(struct component *component)
     .scratch = ensemble_scratch, .score = ensemble_score,                          \
     .member_score = ensemble_member_score, .gradient = ensemble_gradient,          \
     .code_width = ensemble_code_width, .encoder = ensemble_encoder,                \
-    .describe = ensemble_describe, .save = ensemble_save, .free = ensemble_free
+    .describe = ensemble_describe, .save = ensemble_save, .onnx = ensemble_onnx,   \
+    .free = ensemble_free
 
 const struct component_ops ensemble_networks = {
     .kind = "networks",

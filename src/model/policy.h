@@ -40,8 +40,9 @@ struct policy {
         size_t implausible; /* so many of them hold a batch back; 0 = never */
     } gate;
     struct {
-        double delay; /* seconds that a request waits for others, at most; 0 = none does */
-        size_t rows;  /* of requests that are scored together, at most */
+        double
+            delay;   /* seconds that a request waits for others, at most; 0 = none does */
+        size_t rows; /* of requests that are scored together, at most */
     } batching;
 };
 

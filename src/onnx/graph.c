@@ -5,12 +5,11 @@
  */
 #include "onnx/graph.h"
 
+#include <onnx.pb-c.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "onnx.pb-c.h"
 
 enum { INPUTS_MAX = 4096, IR_VERSION = 8 /* the file format that opset 15 came with */ };
 
