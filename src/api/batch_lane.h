@@ -5,7 +5,8 @@
  * batch, or the oldest has waited for the policy's delay. How many come together is
  * learned, because a request that waits for others who do not come only loses time:
  *
- * - a batch that others overtook while it was not taken raises the number to what is there;
+ * - a batch that others overtook while it was not taken raises the number to what is
+ * there;
  * - one that the delay closed lowers it, half the way to what had come;
  * - after some full batches (`patience`) the lane tries one request more. Where that one
  *   does not come, the next try is twice as many batches away, up to some hundred.

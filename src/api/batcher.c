@@ -321,8 +321,8 @@ bool batcher_wants(struct batcher *batcher, const struct scoring *scoring)
 {
     const struct rows *rows = &scoring->rows;
     if (scoring->scored > 0 || rows->count == 0 ||
-        rows->count > batch_lane_most(scoring)) {
-        return false;
+        rows->count >= batch_lane_most(scoring)) {
+        return false; /* there is nothing left, or no room for others */
     }
     pthread_mutex_lock(&batcher->mutex);
     struct batch_lane *lane = lane_of(batcher, scoring->version->model);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Scores the requests of several connections together: what a large network costs a row
- * is mostly the reading of its weights, and a batch reads them once. A model's policy says
- * whether (batching.delay, batching.rows); batch_lane.h says who waits for whom.
+ * is mostly the reading of its weights, and a batch reads them once. A model's policy
+ * says whether (batching.delay, batching.rows); batch_lane.h says who waits for whom.
  *
  * The batcher has threads of its own, started when first needed. One of those that have
  * nothing to do keeps watch over the delays; it takes what is due, wakes another to keep
@@ -38,8 +38,8 @@ bool batcher_used(const struct batcher *batcher, const struct scoring *scoring);
 bool batcher_wants(struct batcher *batcher, const struct scoring *scoring);
 
 /* Takes the request, until it calls task->run(task, NULL, false): then its rows are
- * scored, or, out of memory, as they were; scoring_finish() knows what is left. False: not
- * taken. From any thread. */
+ * scored, or, out of memory, as they were; scoring_finish() knows what is left. False:
+ * not taken. From any thread. */
 bool batcher_take(struct batcher *batcher, struct scoring *scoring,
                   struct executor_task *task);
 

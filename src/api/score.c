@@ -22,7 +22,7 @@ struct score_request {
     struct npy_rows npy;
     struct explanation explanation;
     struct score_answer answer;
-    bool whole; /* the decoder has been told that the body has ended */
+    bool whole;                 /* the decoder has been told that the body has ended */
     struct score_request *next; /* in the worker's list of idle ones */
 };
 
@@ -226,7 +226,6 @@ static bool read_options(struct options *out, const struct score_request *state,
 }
 
 /* ---- The whole --------------------------------------------------------------------- */
-
 
 static bool next_piece(struct request *request, struct buffer *piece)
 {

@@ -61,8 +61,8 @@ bool scoring_finish(struct scoring *scoring, struct worker *worker);
 
 /* The complete rows that have no scores yet, (rows.count - scored, features). */
 const float *scoring_unscored(const struct scoring *scoring);
-/* Their scores and p-values, (rows) each, where somebody else has made them. False: out of
- * memory, they still have none. */
+/* Their scores and p-values, (rows) each, where somebody else has made them. False: out
+ * of memory, they still have none. */
 bool scoring_put(struct scoring *scoring, const float *scores, const float *p_values,
                  size_t rows);
 

@@ -231,6 +231,7 @@ static void drain(struct daemon *daemon)
 {
     struct server *server = daemon->app.servers[0];
     atomic_store(&daemon->app.draining, true);
+    batcher_stop(daemon->app.batcher); /* nobody comes any more for whom to wait */
     notify_send("STOPPING=1");
     log_event(LOG_LEVEL_INFO, "stopping: finishing the requests under way",
               LOG_INTEGER("connections", server_connections(server)));

@@ -48,8 +48,8 @@ struct route {
      */
     bool (*defers)(void *app, struct request *request);
     /* If so, and the connection waits: gives it to them, who call task->run(task, NULL,
-     * false) once, from any thread, when they are through; `handle` is called then. False:
-     * they do not take it after all. */
+     * false) once, from any thread, when they are through; `handle` is called then.
+     * False: they do not take it after all. */
     bool (*defer)(void *app, struct request *request, struct executor_task *task);
 };
 

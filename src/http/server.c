@@ -9,10 +9,10 @@
  * connection suspended: the thread that serves it goes on with others. When the reply is
  * there the connection is resumed, and the library calls on_request() once more, in the
  * connection's own thread, which sends it. A request that its route defers goes the same
- * way, to whoever the route gives it to; its reply is made after that, in the connection's
- * own thread. Suspended before it is handed over, resumed as the last thing: at any time
- * one thread alone has the exchange. A client that goes away meanwhile, or is shut down by
- * the reaper, is noticed after that.
+ * way, to whoever the route gives it to; its reply is made after that, in the
+ * connection's own thread. Suspended before it is handed over, resumed as the last thing:
+ * at any time one thread alone has the exchange. A client that goes away meanwhile, or is
+ * shut down by the reaper, is noticed after that.
  *
  * Exchanges are kept by the thread they ran in, with the memory their buffers have
  * grown to, up to a cap.

@@ -133,7 +133,7 @@ static const struct setting settings[] = {
      .max = 4096,
      .fallback = "64",
      .help = "Rows of such requests that are scored together, at most; a request that "
-             "has more is scored alone."},
+             "has as many is scored alone."},
 };
 static const struct setting_table table = {settings,
                                            sizeof settings / sizeof settings[0]};

@@ -71,7 +71,8 @@ static bool same_bits(struct cores *cores, const struct fixture *fixture, size_t
                       size_t rows)
 {
     struct deepsad_workspace *workspace = deepsad_workspace_new();
-    float *scores = calloc(rows + 1, sizeof *scores), *p_values = calloc(rows + 1, sizeof *p_values);
+    float *scores = calloc(rows + 1, sizeof *scores),
+          *p_values = calloc(rows + 1, sizeof *p_values);
     bool same = scores != NULL && p_values != NULL &&
                 cores_score(cores, fixture->models[m], workspace, scores, p_values,
                             fixture->x, rows) == DEEPSAD_OK &&
@@ -95,8 +96,7 @@ static void the_bits_are_those_of_one_thread(void **state)
         assert_int_equal(cores_new(&cores, threads, NULL), DEEPSAD_OK);
         for (size_t m = 0; m < RECIPES; m++) {
             for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
-                assert_true(
-                    same_bits(cores, fixture, m, blocks[i] * COMPONENT_BLOCK));
+                assert_true(same_bits(cores, fixture, m, blocks[i] * COMPONENT_BLOCK));
             }
         }
         cores_free(cores);
@@ -106,7 +106,7 @@ static void the_bits_are_those_of_one_thread(void **state)
 /* Against deepsad_score() of as many rows, whose last block is as short. */
 static void a_last_block_that_is_not_full_changes_nothing(void **state)
 {
-    static const size_t counts[] = {0,   1,   2,   31,  255,  257, 511,
+    static const size_t counts[] = {0,   1,   2,   31,   255,  257, 511,
                                     513, 769, 800, 1500, 4097, ROWS};
     const struct fixture *fixture = *state;
     struct cores *cores = NULL;

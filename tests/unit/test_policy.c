@@ -29,6 +29,8 @@ static void without_a_file_the_defaults_hold(void **state)
     assert_near(policy.gate.rank_correlation, 0.85, 1e-12);
     assert_near(policy.gate.implausible_p, 0.2, 1e-12);
     assert_int_equal(policy.gate.implausible, 3);
+    assert_true(policy.batching.delay == 0); /* off */
+    assert_int_equal(policy.batching.rows, 64);
 }
 
 static void every_key_is_read(void **state)
@@ -38,7 +40,7 @@ static void every_key_is_read(void **state)
                "alpha: 0.05\ncapture: all\nretraining:\n  mode: manual\n  min_labels: 3\n"
                "  interval: 24h\n  traffic: 0.25\n  rows: 500\n  deadline: 90s\ngate:\n"
                "  auc_loss: 0.1\n  rank_correlation: 0.5\n  implausible_p: 0.3\n"
-               "  implausible: 0\n");
+               "  implausible: 0\nbatching:\n  delay: 0.5ms\n  rows: 16\n");
     assert_int_equal(policy_read(&policy, *state, NULL), DEEPSAD_OK);
     assert_int_equal(policy.capture, POLICY_CAPTURE_ALL);
     assert_int_equal(policy.retraining.mode, POLICY_MANUAL);
@@ -49,6 +51,8 @@ static void every_key_is_read(void **state)
     assert_near(policy.retraining.deadline, 90, 1e-12);
     assert_near(policy.gate.rank_correlation, 0.5, 1e-12);
     assert_int_equal(policy.gate.implausible, 0);
+    assert_near(policy.batching.delay, 0.0005, 1e-12);
+    assert_int_equal(policy.batching.rows, 16);
 }
 
 static void each_fault_names_file_line_and_key(void **state)
@@ -60,6 +64,9 @@ static void each_fault_names_file_line_and_key(void **state)
         {"retraining:\n  interval: 3\n", "a time with its unit"},
         {"retraining:\n  mod: auto\n", "retraining.mode"},
         {"gate:\n  rank_correlation: 2\n", "from -1 to 1"},
+        {"batching:\n  delay: 5\n", "a time with its unit"},
+        {"batching:\n  delay: 2s\n", "from 0s to 1s"},
+        {"batching:\n  rows: 1\n", "from 2 to 4096"},
         {"alpha: 0.1\nalpha: 0.2\n", "model.yaml:2"},
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -81,6 +88,7 @@ static void what_is_written_reads_back_and_explains_itself(void **state)
     policy.retraining.mode = POLICY_MANUAL;
     policy.retraining.interval = 5400;
     policy.gate.implausible = 7;
+    policy.batching.delay = 0.0002;
     assert_int_equal(policy_write_new(&policy, *state, NULL), DEEPSAD_OK);
     assert_int_equal(policy_read(&read, *state, NULL), DEEPSAD_OK);
     assert_near(read.alpha, 0.033, 1e-12);
@@ -88,11 +96,13 @@ static void what_is_written_reads_back_and_explains_itself(void **state)
     assert_near(read.retraining.interval, 5400, 1e-12);
     assert_near(read.retraining.deadline, 600, 1e-12);
     assert_int_equal(read.gate.implausible, 7);
+    assert_near(read.batching.delay, 0.0002, 1e-12);
     folder_path(path, state, "model.yaml");
     assert_int_equal(file_read(&text, path, 1 << 16, NULL), DEEPSAD_OK);
     char *string = buffer_take_string(&text);
     assert_non_null(strstr(string, "# False-alarm budget"));
     assert_non_null(strstr(string, "interval: 90m"));
+    assert_non_null(strstr(string, "delay: 0.2ms"));
     for (char *line = strtok(string, "\n"); line != NULL; line = strtok(NULL, "\n")) {
         assert_true(strlen(line) <= 80);
     }

@@ -194,7 +194,8 @@ static void rows_that_are_given_up_count_against_the_limits_and_in_faults(void *
     static struct json_rows json;
     struct rows rows = {.x = NULL};
     struct rows_limits limits = {.rows = 3, .bytes = 1 << 20};
-    static const char first[] = "{\"samples\":[[1,2,3],[1,2,3],", more[] = "[1,2,3],[1,2,3]]}";
+    static const char first[] = "{\"samples\":[[1,2,3],[1,2,3],",
+                      more[] = "[1,2,3],[1,2,3]]}";
     (void)state;
     assert_true(rows_reset(&rows, &test_columns, &limits));
     json_rows_start(&json, &rows);

@@ -102,7 +102,8 @@ static void add_row(struct scoring *scoring, struct fixture *fixture)
     assert_true(scoring_advance(scoring, fixture->worker));
 }
 
-/* ---- Rows --------------------------------------------------------------------------- */
+/* ---- Rows ---------------------------------------------------------------------------
+ */
 
 static void few_rows_stay_until_the_end(void **state)
 {
@@ -201,7 +202,8 @@ static void a_large_request_leaves_little_to_the_next(void **state)
     scoring_done(&scoring);
 }
 
-/* ---- Options that need rows --------------------------------------------------------- */
+/* ---- Options that need rows ---------------------------------------------------------
+ */
 
 /* So many rows, with the options before them and after them; sent in pieces. */
 static char *body(const char *before, size_t rows, const char *after)

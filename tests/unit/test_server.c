@@ -25,6 +25,11 @@ struct bench {
     atomic_size_t statuses[600];
     atomic_size_t sent; /* bytes of bodies, as observed */
     struct server *server;
+    /* Of /shared: who waits, whether they are taken, and what handlers found. */
+    struct executor_task *kept;
+    size_t kept_count;
+    bool refuses;
+    size_t back;
 };
 
 static int worker_mark;
@@ -107,6 +112,58 @@ static void end_long(void *app, struct request *request)
     pthread_mutex_unlock(&bench->mutex);
 }
 
+/* ---- A route whose requests others work on first ---- */
+
+static bool defers_shared(void *app, struct request *request)
+{
+    (void)app;
+    request->state = NULL;
+    return strstr(request->path, "alone") == NULL;
+}
+
+static bool defer_shared(void *app, struct request *request, struct executor_task *task)
+{
+    struct bench *bench = app;
+    (void)request;
+    pthread_mutex_lock(&bench->mutex);
+    bool taken = !bench->refuses;
+    if (taken) {
+        task->next = bench->kept;
+        bench->kept = task;
+        bench->kept_count++;
+        pthread_cond_broadcast(&bench->changed);
+    }
+    pthread_mutex_unlock(&bench->mutex);
+    return taken;
+}
+
+static void handle_shared(void *app, struct request *request, struct reply *reply)
+{
+    struct bench *bench = app;
+    pthread_mutex_lock(&bench->mutex);
+    bench->back++;
+    pthread_mutex_unlock(&bench->mutex);
+    reply_json(request, reply, request->worker == &worker_mark ? 200 : 500,
+               json_object());
+}
+
+/* Gives all that wait back. */
+static size_t give_back(struct bench *bench)
+{
+    pthread_mutex_lock(&bench->mutex);
+    struct executor_task *task = bench->kept;
+    bench->kept = NULL;
+    pthread_mutex_unlock(&bench->mutex);
+    size_t count = 0;
+    while (task != NULL) {
+        struct executor_task *next = task->next;
+        task->run(task, NULL, false);
+        task = next;
+        count++;
+    }
+    return count;
+}
+
 static const struct route table[] = {
     {.methods = HTTP_POST,
      .pattern = "/slow",
@@ -120,6 +177,12 @@ static const struct route table[] = {
      .end = end_slow},
     {.methods = HTTP_GET, .pattern = "/long", .handle = handle_long, .end = end_long},
     {.methods = HTTP_GET, .pattern = "/fast", .handle = handle_fast},
+    {.methods = HTTP_GET,
+     .pattern = "/shared/{how}",
+     .handle = handle_shared,
+     .end = end_slow,
+     .defers = defers_shared,
+     .defer = defer_shared},
 };
 
 static void start_with(struct bench *bench, size_t in_flight, double reply_time)
@@ -383,6 +446,103 @@ static void a_client_that_goes_away_amid_the_pieces_is_told_apart(void **state)
     assert_true(atomic_load(&bench.sent) < (size_t)PIECES * PIECE);
 }
 
+/* ---- Deferred requests ---- */
+
+static void deferred_requests_are_answered_once_they_are_given_back(void **state)
+{
+    struct bench bench = {.open = true};
+    int peers[CLIENTS];
+    (void)state;
+    start(&bench, 10);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        peers[i] = send_head(&bench, "GET /shared/a");
+    }
+    wait_until(&bench, &bench.kept_count, CLIENTS);
+    assert_int_equal(status_of(send_head(&bench, "GET /fast")), 200);
+    assert_int_equal(bench.back, 0);
+    assert_int_equal(give_back(&bench), CLIENTS);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        assert_int_equal(status_of(peers[i]), 200);
+    }
+    stop(&bench);
+    assert_int_equal(bench.back, CLIENTS);
+    assert_int_equal(bench.ended, CLIENTS);
+}
+
+static void requests_that_are_not_deferred_or_not_taken_are_answered_at_once(void **state)
+{
+    struct bench bench = {.open = true, .refuses = true};
+    (void)state;
+    start(&bench, 10);
+    assert_int_equal(status_of(send_head(&bench, "GET /shared/alone")), 200);
+    assert_int_equal(status_of(send_head(&bench, "GET /shared/a")), 200);
+    stop(&bench);
+    assert_int_equal(bench.back, 2);
+    assert_int_equal(bench.kept_count, 0);
+}
+
+static void a_client_that_goes_away_while_deferred_costs_nothing(void **state)
+{
+    struct bench bench = {.open = true};
+    (void)state;
+    start(&bench, 10);
+    int gone = send_head(&bench, "GET /shared/a");
+    wait_until(&bench, &bench.kept_count, 1);
+    close(gone);
+    int stays = send_head(&bench, "GET /shared/a");
+    wait_until(&bench, &bench.kept_count, 2);
+    assert_int_equal(give_back(&bench), 2);
+    assert_int_equal(status_of(stays), 200);
+    wait_until(&bench, &bench.ended, 2);
+    stop(&bench);
+}
+
+static void a_deferral_that_takes_too_long_loses_its_connection(void **state)
+{
+    struct bench bench = {.open = true};
+    (void)state;
+    start(&bench, 0.05);
+    int peer = send_head(&bench, "GET /shared/a");
+    assert_int_equal(status_of(peer), 0);
+    assert_int_equal(server_expired(bench.server), 1);
+    assert_int_equal(give_back(&bench), 1);
+    wait_until(&bench, &bench.ended, 1);
+    stop(&bench);
+    assert_int_equal(atomic_load(&bench.statuses[408]), 1);
+}
+
+static void a_drain_waits_for_deferred_requests(void **state)
+{
+    struct bench bench = {.open = true};
+    (void)state;
+    start(&bench, 10);
+    int peer = send_head(&bench, "GET /shared/a");
+    wait_until(&bench, &bench.kept_count, 1);
+    assert_false(server_drain(bench.server, 0.05));
+    assert_int_equal(give_back(&bench), 1);
+    assert_true(server_drain(bench.server, 10));
+    assert_int_equal(status_of(peer), 200);
+    stop(&bench);
+}
+
+static void a_server_stops_with_deferred_requests_just_given_back(void **state)
+{
+    struct bench bench = {.open = true};
+    int peers[CLIENTS];
+    (void)state;
+    start(&bench, 10);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        peers[i] = send_head(&bench, "GET /shared/a");
+    }
+    wait_until(&bench, &bench.kept_count, CLIENTS);
+    give_back(&bench);
+    stop(&bench);
+    assert_int_equal(bench.ended, CLIENTS);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        close(peers[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,6 +555,13 @@ int main(void)
         cmocka_unit_test(stopping_with_requests_queued_ends_all_of_them),
         cmocka_unit_test(an_answer_in_pieces_arrives_whole),
         cmocka_unit_test(a_client_that_goes_away_amid_the_pieces_is_told_apart),
+        cmocka_unit_test(deferred_requests_are_answered_once_they_are_given_back),
+        cmocka_unit_test(
+            requests_that_are_not_deferred_or_not_taken_are_answered_at_once),
+        cmocka_unit_test(a_client_that_goes_away_while_deferred_costs_nothing),
+        cmocka_unit_test(a_deferral_that_takes_too_long_loses_its_connection),
+        cmocka_unit_test(a_drain_waits_for_deferred_requests),
+        cmocka_unit_test(a_server_stops_with_deferred_requests_just_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
