@@ -14,7 +14,8 @@ FUZZ_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-14-dev
 COVERAGE_PACKAGES = $(TEST_PACKAGES) gcovr
 FAULT_PACKAGES = $(BUILD_PACKAGES) python3 e2fsprogs xfsprogs mount
 LOOP_PACKAGES = $(BUILD_PACKAGES) python3 python3-numpy
-BENCH_PACKAGES = $(BUILD_PACKAGES) python3 python3-numpy python3-torch python3-sklearn
+BENCH_PACKAGES = $(BUILD_PACKAGES) python3 python3-numpy python3-torch python3-sklearn \
+    python3-fastapi python3-uvicorn python3-uvloop python3-httptools python3-ujson gnuplot-nox
 PAPER_PACKAGES = $(BUILD_PACKAGES) dataset-fashion-mnist python3 python3-numpy python3-sklearn \
     gnuplot-nox
 
@@ -266,8 +267,8 @@ lint-analyzer/%:
 DATA =
 bench: ## speed and memory against named peers and limits; DATA=folder of CSV files for more
 	$(call require,$(BENCH_PACKAGES))
-	@$(MAKE) -s -j$$(nproc) all $(BENCHES)
-	@DATA=$(DATA) sh tests/bench/run.sh
+	@$(MAKE) -s -j$$(nproc) all $(BENCHES) $(RUNTIME)/node_modules/onnxruntime-node
+	@DATA=$(DATA) RUNTIME=$(abspath $(RUNTIME)) sh tests/bench/run.sh
 
 # Node.js and onnxruntime, from Debian and the npm registry: for comparisons alone.
 RUNTIME = build/peers/node
@@ -280,6 +281,11 @@ onnx: ## exported models scored in onnxruntime (npm registry), against deepsad; 
 	$(call require,$(BUILD_PACKAGES) python3 python3-numpy dataset-fashion-mnist)
 	@$(MAKE) -s -j$$(nproc) all $(RUNTIME)/node_modules/onnxruntime-node
 	@DATA=$(DATA) $(PYTHON) -B tests/onnx/check.py build/release $(abspath $(RUNTIME))
+
+bench-serving: ## serving against Node, FastAPI, bare libmicrohttpd and epoll, about 6 min
+	$(call require,$(BENCH_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) all $(BENCHES) $(RUNTIME)/node_modules/onnxruntime-node
+	@DATA=$(DATA) $(PYTHON) -B tests/bench/peers.py build/release $(abspath $(RUNTIME)) build/bench
 
 bench-train: ## training speed alone: PyTorch, threads, memory, GFLOP/s by layer, about 5 min
 	$(call require,$(BENCH_PACKAGES))
@@ -334,6 +340,6 @@ help: ## this list
 .PHONY: all packages programs run test tests check unit fuzz-smoke blackbox swap hostile kill faults \
     power-cut asan tsan fuzz fuzz-run \
     golden coverage layers format format-check lint lint-tidy lint-cppcheck lint-analyzer \
-    bench onnx bench-train bench-reference bench-paper $(PAPER_TABLES:%=bench-paper-%) loop install clean help
+    bench onnx bench-serving bench-train bench-reference bench-paper $(PAPER_TABLES:%=bench-paper-%) loop install clean help
 .SECONDARY:
 .DELETE_ON_ERROR:
