@@ -309,6 +309,7 @@ static void plan_form(struct ensemble_form *form, const struct component_ops *op
         form->input = plan->input;
         form->architecture = plan->network;
         form->batch_norm = plan->batch_norm;
+        form->bias = plan->bias;
         form->sigmoid = plan->sigmoid && ops == &ensemble_reconstruction;
     }
 }

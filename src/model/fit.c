@@ -350,6 +350,8 @@ int fit_train(struct deepsad_model **out, const struct fit_input *input,
         status = plan_make(&plan, recipe, &facts, error);
     }
     if (status == DEEPSAD_OK) {
+        plan.bias = input->given != NULL && input->given->bias;
+        training.given = input->given;
         status = start_model(&model, input, &plan, error);
     }
     if (status == DEEPSAD_OK) {
