@@ -222,6 +222,7 @@ fuzz-run: $(FUZZERS)
 golden: ## make PyTorch's golden values again (needs python3-torch)
 	$(PYTHON) tests/golden/make_golden.py
 	$(PYTHON) tests/golden/make_golden_images.py
+	$(PYTHON) tests/golden/make_import.py
 
 coverage: ## line coverage of the suite by file
 	$(call require,$(COVERAGE_PACKAGES))

@@ -351,13 +351,13 @@ int fit_train(struct deepsad_model **out, const struct fit_input *input,
     }
     if (status == DEEPSAD_OK) {
         plan.bias = input->given != NULL && input->given->bias;
-        training.given = input->given;
         status = start_model(&model, input, &plan, error);
     }
     if (status == DEEPSAD_OK) {
         status = training_prepare(&training, &model->scaler, &source, &plan, error);
     }
     if (status == DEEPSAD_OK) {
+        training.given = input->given;
         status = train(model, &training, input, recipe, options, error);
         training_done(&training);
     }
