@@ -415,8 +415,8 @@ int npy_read_vector(float **out, size_t *count, const char *path,
     }
     for (size_t i = 0; i < npy.count && status == DEEPSAD_OK; i++) {
         if (!isfinite(npy.values[i])) {
-            status = error_set(error, DEEPSAD_INVALID, "%s: value %zu is not finite", path,
-                               i);
+            status =
+                error_set(error, DEEPSAD_INVALID, "%s: value %zu is not finite", path, i);
         }
     }
     stream_close(&stream);

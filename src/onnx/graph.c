@@ -48,24 +48,32 @@ static void *take(struct onnx_graph *graph, size_t size)
 
 static char *copy_text(struct onnx_graph *graph, const char *text)
 {
-    char *copy = take(graph, strlen(text) + 1);
+    size_t size = strlen(text) + 1;
+    char *copy = take(graph, size);
     if (copy != NULL) {
-        memcpy(copy, text, strlen(text));
+        memcpy(copy, text, size);
     }
     return copy;
 }
 
+static bool grow(struct list *list)
+{
+    size_t capacity = list->capacity == 0 ? 64 : 2 * list->capacity;
+    void **items = reallocarray(list->items, capacity, sizeof *items);
+    if (items == NULL) {
+        return false;
+    }
+    list->items = items;
+    list->capacity = capacity;
+    return true;
+}
+
 static void add(struct onnx_graph *graph, struct list *list, void *item)
 {
-    if (list->count == list->capacity && !graph->failed) {
-        size_t capacity = list->capacity == 0 ? 64 : 2 * list->capacity;
-        void **items = reallocarray(list->items, capacity, sizeof *items);
-        graph->failed = items == NULL;
-        list->items = items == NULL ? list->items : items;
-        list->capacity = items == NULL ? list->capacity : capacity;
-    }
-    if (!graph->failed) {
+    if (!graph->failed && (list->count < list->capacity || grow(list))) {
         list->items[list->count++] = item;
+    } else {
+        graph->failed = true;
     }
 }
 

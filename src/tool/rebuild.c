@@ -201,11 +201,11 @@ int rebuild(struct deepsad_model **out, const struct original *original,
     const char *parent = original_recalibrated_from(original);
     const json_t *imported = json_object_get(original->card, "imported");
     if (imported != NULL) {
-        return error_set(error, DEEPSAD_UNSUPPORTED,
-                         "%s: was not trained here but imported from %s; import that file "
-                         "again",
-                         original->place.file,
-                         json_string_value(json_object_get(imported, "file")));
+        return error_set(
+            error, DEEPSAD_UNSUPPORTED,
+            "%s: was not trained here but imported from %s; import that file "
+            "again",
+            original->place.file, json_string_value(json_object_get(imported, "file")));
     }
     if (parent != NULL && options->data != NULL) {
         return error_set(error, DEEPSAD_INVALID,
