@@ -299,7 +299,7 @@ const char *onnx_graph_node(struct onnx_graph *graph, const char *operator,
     char **names = take(graph, (count + 1) * sizeof *names);
     char **output = take(graph, sizeof *output);
     char *name = make_name(graph, operator), *kind = copy_text(graph, operator);
-    if (graph->failed) {
+    if (graph->failed || node == NULL) {
         return "";
     }
     onnx__node_proto__init(node);
