@@ -287,8 +287,8 @@ static void add_attributes(struct onnx_graph *graph, Onnx__NodeProto *node,
     node->attribute = (Onnx__AttributeProto **)list;
 }
 
-const char *onnx_graph_node(struct onnx_graph *graph, const char *operator,
-                            const char * const * inputs,
+const char *onnx_graph_node(struct onnx_graph *graph, const char *op,
+                            const char *const *inputs,
                             const struct onnx_attribute *attributes)
 {
     size_t count = 0;
@@ -298,8 +298,8 @@ const char *onnx_graph_node(struct onnx_graph *graph, const char *operator,
     Onnx__NodeProto *node = take(graph, sizeof *node);
     char **names = take(graph, (count + 1) * sizeof *names);
     char **output = take(graph, sizeof *output);
-    char *name = make_name(graph, operator), *kind = copy_text(graph, operator);
-    if (graph->failed || node == NULL) {
+    char *name = make_name(graph, op), *kind = copy_text(graph, op);
+    if (node == NULL || names == NULL || output == NULL || name == NULL) {
         return "";
     }
     onnx__node_proto__init(node);
@@ -318,10 +318,10 @@ const char *onnx_graph_node(struct onnx_graph *graph, const char *operator,
     return name_or_empty(name);
 }
 
-const char *onnx_graph_apply(struct onnx_graph *graph, const char *operator,
-                             const char * a, const char *b)
+const char *onnx_graph_apply(struct onnx_graph *graph, const char *op, const char *a,
+                             const char *b)
 {
-    return onnx_graph_node(graph, operator,(const char *const[]){a, b, NULL}, NULL);
+    return onnx_graph_node(graph, op, (const char *const[]){a, b, NULL}, NULL);
 }
 
 void onnx_graph_name(struct onnx_graph *graph, const char *value, const char *name)
