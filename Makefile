@@ -7,14 +7,15 @@ BUILD_PACKAGES = gcc libc6-dev pkg-config libmicrohttpd-dev libjansson-dev \
     libopenblas-pthread-dev libyaml-dev zlib1g-dev nettle-dev libsqlite3-dev \
     libprotobuf-c-dev protobuf-c-compiler libonnx-dev
 RUN_PACKAGES = $(BUILD_PACKAGES) dataset-fashion-mnist curl jq
-TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang-format python3 python3-pytest \
+TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang-format python3 python3-pytest python3-onnx \
     python3-numpy python3-yaml groff-base
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy cppcheck
 FUZZ_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-14-dev
 COVERAGE_PACKAGES = $(TEST_PACKAGES) gcovr
 FAULT_PACKAGES = $(BUILD_PACKAGES) python3 e2fsprogs xfsprogs mount
 LOOP_PACKAGES = $(BUILD_PACKAGES) python3 python3-numpy
-BENCH_PACKAGES = $(BUILD_PACKAGES) python3 python3-numpy python3-torch python3-sklearn
+BENCH_PACKAGES = $(BUILD_PACKAGES) python3 python3-numpy python3-torch python3-sklearn \
+    python3-fastapi python3-uvicorn python3-uvloop python3-httptools python3-ujson gnuplot-nox
 PAPER_PACKAGES = $(BUILD_PACKAGES) dataset-fashion-mnist python3 python3-numpy python3-sklearn \
     gnuplot-nox
 
@@ -221,6 +222,7 @@ fuzz-run: $(FUZZERS)
 golden: ## make PyTorch's golden values again (needs python3-torch)
 	$(PYTHON) tests/golden/make_golden.py
 	$(PYTHON) tests/golden/make_golden_images.py
+	$(PYTHON) tests/golden/make_import.py
 
 coverage: ## line coverage of the suite by file
 	$(call require,$(COVERAGE_PACKAGES))
@@ -266,8 +268,25 @@ lint-analyzer/%:
 DATA =
 bench: ## speed and memory against named peers and limits; DATA=folder of CSV files for more
 	$(call require,$(BENCH_PACKAGES))
-	@$(MAKE) -s -j$$(nproc) all $(BENCHES)
-	@DATA=$(DATA) sh tests/bench/run.sh
+	@$(MAKE) -s -j$$(nproc) all $(BENCHES) $(RUNTIME)/node_modules/onnxruntime-node
+	@DATA=$(DATA) RUNTIME=$(abspath $(RUNTIME)) sh tests/bench/run.sh
+
+# Node.js and onnxruntime, from Debian and the npm registry: for comparisons alone.
+RUNTIME = build/peers/node
+$(RUNTIME)/node_modules/onnxruntime-node:
+	@command -v npm >/dev/null || { echo "npm is missing: apt-get install nodejs npm" >&2; exit 1; }
+	@mkdir -p $(RUNTIME)
+	@npm install --silent --ignore-scripts --no-audit --no-fund --prefix $(RUNTIME) onnxruntime-node@1.30.0
+
+onnx: ## exported models scored in onnxruntime (npm registry), against deepsad; DATA=folder
+	$(call require,$(BUILD_PACKAGES) python3 python3-numpy dataset-fashion-mnist)
+	@$(MAKE) -s -j$$(nproc) all $(RUNTIME)/node_modules/onnxruntime-node
+	@DATA=$(DATA) $(PYTHON) -B tests/onnx/check.py build/release $(abspath $(RUNTIME))
+
+bench-serving: ## serving against Node, FastAPI, bare libmicrohttpd and epoll, about 6 min
+	$(call require,$(BENCH_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) all $(BENCHES) $(RUNTIME)/node_modules/onnxruntime-node
+	@DATA=$(DATA) $(PYTHON) -B tests/bench/peers.py build/release $(abspath $(RUNTIME)) build/bench
 
 bench-train: ## training speed alone: PyTorch, threads, memory, GFLOP/s by layer, about 5 min
 	$(call require,$(BENCH_PACKAGES))
@@ -328,6 +347,7 @@ help: ## this list
 .PHONY: all packages programs run test tests check unit fuzz-smoke blackbox swap hostile kill faults \
     power-cut asan tsan fuzz fuzz-run \
     golden coverage layers format format-check lint lint-tidy lint-cppcheck lint-analyzer \
-    bench bench-train bench-reference bench-batching bench-paper $(PAPER_TABLES:%=bench-paper-%) loop install clean help
+    bench onnx bench-serving bench-batching bench-train bench-reference bench-paper \
+    $(PAPER_TABLES:%=bench-paper-%) loop install clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

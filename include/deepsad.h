@@ -239,6 +239,15 @@ size_t deepsad_model_code_width(const struct deepsad_model *model);
 int deepsad_encode(const struct deepsad_model *model, float *codes, const float *x,
                    size_t rows, struct deepsad_error *error);
 
+/* ---- Export ------------------------------------------------------------------------
+ */
+
+/* Writes the model as an ONNX graph (opset 15) that does all that deepsad_score() does,
+ * atomically. Input "input" float32 (rows, features), NaN = missing; outputs "score" and
+ * "p_value" float32 (rows), those of deepsad_score() up to rounding. */
+int deepsad_model_export_onnx(const struct deepsad_model *model, const char *path,
+                              struct deepsad_error *error);
+
 /* ---- Evaluation ---------------------------------------------------------------------
  */
 

@@ -30,7 +30,7 @@ struct app {
     struct review *review;
     struct metrics *metrics;
     struct inference_stats *inference_stats; /* NULL: nothing is counted */
-    struct cores *cores; /* NULL: each request is scored by its own thread alone */
+    struct cores *cores;     /* NULL: each request is scored by its own thread alone */
     struct batcher *batcher; /* NULL: no request waits for others */
     struct server *_Atomic servers[APP_SERVERS]; /* NULL where there is none */
     atomic_size_t max_rows;                      /* of a request */

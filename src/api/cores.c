@@ -149,7 +149,7 @@ int cores_score(struct cores *cores, const struct deepsad_model *model,
                           .x = x,
                           .rows = rows};
     atomic_fetch_add_explicit(&cores->busy, 1, memory_order_relaxed);
-    int status = cores->threads > 1 && rows > 2 * COMPONENT_BLOCK
+    int status = cores->threads > 1 && rows > (size_t)2 * COMPONENT_BLOCK
                      ? score_long(&batch, workspace)
                      : deepsad_score(model, workspace, scores, p_values, x, rows, NULL);
     atomic_fetch_sub_explicit(&cores->busy, 1, memory_order_relaxed);

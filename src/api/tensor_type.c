@@ -21,9 +21,9 @@ static const struct {
     [TENSOR_INT16] = {"INT16", 2, false, INT16_MIN, INT16_MAX},
     [TENSOR_INT32] = {"INT32", 4, false, INT32_MIN, INT32_MAX},
     [TENSOR_INT64] = {"INT64", 8, false, (double)INT64_MIN, (double)INT64_MAX},
-    [TENSOR_FP16] = {"FP16", 2, true, -FLT_MAX, FLT_MAX},
-    [TENSOR_FP32] = {"FP32", 4, true, -FLT_MAX, FLT_MAX},
-    [TENSOR_FP64] = {"FP64", 8, true, -FLT_MAX, FLT_MAX},
+    [TENSOR_FP16] = {"FP16", 2, true, -(double)FLT_MAX, (double)FLT_MAX},
+    [TENSOR_FP32] = {"FP32", 4, true, -(double)FLT_MAX, (double)FLT_MAX},
+    [TENSOR_FP64] = {"FP64", 8, true, -(double)FLT_MAX, (double)FLT_MAX},
 };
 
 enum tensor_type tensor_type_parse(const char *text, size_t length)

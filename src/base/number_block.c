@@ -262,7 +262,7 @@ uint64_t number_convert_plain(float *values, const char *text, const uint16_t *s
     }
 #endif
     struct numbers numbers = {.text = {0}};
-    uint64_t wrong[NUMBER_PLAIN_MAX];
+    uint64_t wrong[NUMBER_PLAIN_MAX] = {0};
     load_numbers(&numbers, text, starts, stops, count);
     if (convert_portably(values, wrong, &numbers, count) != 0) {
         for (size_t i = 0; i < count; i++) {

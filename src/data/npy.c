@@ -400,6 +400,35 @@ static struct deepsad_dataset describe(const struct npy *npy)
     return out;
 }
 
+int npy_read_vector(float **out, size_t *count, const char *path,
+                    struct deepsad_error *error)
+{
+    struct stream stream;
+    int status = stream_open(&stream, path, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    struct npy npy = {.stream = &stream};
+    status = read_header(&npy, error);
+    if (status == DEEPSAD_OK) {
+        status = read_values(&npy, 1, error);
+    }
+    for (size_t i = 0; i < npy.count && status == DEEPSAD_OK; i++) {
+        if (!isfinite(npy.values[i])) {
+            status =
+                error_set(error, DEEPSAD_INVALID, "%s: value %zu is not finite", path, i);
+        }
+    }
+    stream_close(&stream);
+    if (status != DEEPSAD_OK) {
+        free(npy.values);
+        return status;
+    }
+    *out = npy.values;
+    *count = npy.count;
+    return DEEPSAD_OK;
+}
+
 int npy_read(struct deepsad_dataset *out, struct stream *stream,
              const struct deepsad_read_options *options, struct deepsad_error *error)
 {

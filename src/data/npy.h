@@ -23,6 +23,10 @@ struct npy_header {
 int npy_read_header(struct npy_header *out, struct stream *stream,
                     struct deepsad_error *error);
 
+/* All values of an array of whatever shape, which must be finite; free(). */
+int npy_read_vector(float **out, size_t *count, const char *path,
+                    struct deepsad_error *error);
+
 int npy_read(struct deepsad_dataset *out, struct stream *stream,
              const struct deepsad_read_options *options, struct deepsad_error *error);
 

@@ -33,11 +33,21 @@ static float log_raw(float raw)
     return logf(fmaxf(component_clamp(isnan(raw) ? FLT_MAX : raw), (float)raw_min));
 }
 
+void component_normalisation(const struct component *component, float *least, double *q50,
+                             double *factor)
+{
+    const struct normaliser *normaliser = &component->normaliser;
+    *least = (float)raw_min;
+    *q50 = normaliser->q50;
+    *factor = component->weight / fmax(normaliser->q90 - normaliser->q50, spread_min);
+}
+
 void component_add_normalised(const struct component *component, float *sum,
                               const float *raw, size_t rows)
 {
-    double q50 = component->normaliser.q50;
-    double factor = component->weight / fmax(component->normaliser.q90 - q50, spread_min);
+    double q50, factor;
+    float least;
+    component_normalisation(component, &least, &q50, &factor);
     for (size_t i = 0; i < rows; i++) {
         sum[i] += (float)(((double)log_raw(raw[i]) - q50) * factor);
     }

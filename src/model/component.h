@@ -27,6 +27,7 @@ enum { COMPONENT_BLOCK = 256 };
 enum { COMPONENT_GRADIENT_ROWS = 16 };
 
 struct component;
+struct onnx_graph; /* onnx/graph.h */
 
 struct component_ops {
     const char *kind; /* in the manifest, and the first part of its tensors' names */
@@ -83,6 +84,10 @@ struct component_ops {
     int (*describe)(const struct component *component, json_t *card);
     int (*save)(const struct component *component, struct safetensors_writer *writer,
                 struct deepsad_error *error);
+    /* *raw (rows): the name of the value that the graph is given for the raw score of the
+     * scaled rows named z. */
+    int (*onnx)(const struct component *component, struct onnx_graph *graph,
+                const char *z, const char **raw, struct deepsad_error *error);
     void (*free)(struct component *component);
 };
 
@@ -110,6 +115,10 @@ void component_free(struct component *component);
 /* The weighted, normalised scores of raw (rows), added to sum (rows). */
 void component_add_normalised(const struct component *component, float *sum,
                               const float *raw, size_t rows);
+
+/* What that is made of: weight * v(s) = (ln max(s, least) - q50) * factor. */
+void component_normalisation(const struct component *component, float *least, double *q50,
+                             double *factor);
 
 /* (v(b) - v(a)) / (b - a) for raw scores a and b, v without the weight; where they are
  * equal, the derivative. */

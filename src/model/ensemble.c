@@ -9,6 +9,7 @@
 #include "base/simd.h"
 #include "model/ensemble_file.h"
 #include "model/ensemble_fit.h"
+#include "model/ensemble_onnx.h"
 #include "nn/folded_gradient.h"
 #include "nn/metrics.h"
 
@@ -308,6 +309,7 @@ static void plan_form(struct ensemble_form *form, const struct component_ops *op
         form->input = plan->input;
         form->architecture = plan->network;
         form->batch_norm = plan->batch_norm;
+        form->bias = plan->bias;
         form->sigmoid = plan->sigmoid && ops == &ensemble_reconstruction;
     }
 }
@@ -349,7 +351,8 @@ static void ensemble_free(struct component *component)
     .scratch = ensemble_scratch, .score = ensemble_score,                          \
     .member_score = ensemble_member_score, .gradient = ensemble_gradient,          \
     .code_width = ensemble_code_width, .encoder = ensemble_encoder,                \
-    .describe = ensemble_describe, .save = ensemble_save, .free = ensemble_free
+    .describe = ensemble_describe, .save = ensemble_save, .onnx = ensemble_onnx,   \
+    .free = ensemble_free
 
 const struct component_ops ensemble_networks = {
     .kind = "networks",

@@ -157,6 +157,11 @@ int ensemble_describe(const struct component *component, json_t *card)
     if (form->sigmoid) {
         failed |= json_object_set_new(card, "sigmoid", json_true());
     }
+    if (form->bias &&
+        ensemble_output(((const struct ensemble *)component)->component.ops) ==
+            ENSEMBLE_DISTANCE) {
+        failed |= json_object_set_new(card, "bias", json_true());
+    }
     return failed;
 }
 
@@ -247,7 +252,8 @@ static int read_form(struct ensemble_form *form, const struct component_ops *ops
     *form =
         (struct ensemble_form){.input = {image_size(input), 1, 1},
                                .member_count = (size_t)members,
-                               .bias = ops == &ensemble_autoencoder,
+                               .bias = ops == &ensemble_autoencoder ||
+                                       json_is_true(json_object_get(card, "bias")),
                                .batch_norm = json_is_true(batch_norm),
                                .sigmoid = json_is_true(json_object_get(card, "sigmoid"))};
     return network != NULL

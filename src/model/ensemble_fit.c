@@ -348,11 +348,34 @@ static int fit_classifier(struct ensemble_member *member, const struct place *pl
     return status;
 }
 
+/* One that was trained elsewhere. */
+static int take_given(struct ensemble_member *member, const struct place *place,
+                      const struct training_given *given, struct deepsad_error *error)
+{
+    struct network *network = member->network;
+    memcpy(network->params, given->network->params,
+           network->param_count * sizeof *network->params);
+    if (network->state_count > 0) {
+        memcpy(network->state, given->network->state,
+               network->state_count * sizeof *network->state);
+    }
+    if (given->center == NULL) {
+        return fit_center(member, place->training, place->data, error);
+    }
+    member->center = malloc(network->outputs * sizeof *member->center);
+    if (member->center == NULL) {
+        return error_no_memory(error, "a center");
+    }
+    memcpy(member->center, given->center, network->outputs * sizeof *member->center);
+    return DEEPSAD_OK;
+}
+
 static int fit_member(struct ensemble *ensemble, struct ensemble_member *member,
                       const struct place *place, struct deepsad_error *error)
 {
     const struct plan *plan = place->training->plan;
     bool beside = ensemble->component.ops == &ensemble_autoencoder;
+    const struct training_given *given = place->training->given;
     struct rng rng;
     rng_init(&rng, place->training->seed,
              (beside ? STREAM_AUTOENCODER : STREAM_NETWORKS) + place->member);
@@ -370,7 +393,8 @@ static int fit_member(struct ensemble *ensemble, struct ensemble_member *member,
     case ENSEMBLE_DISTANCE:
         break;
     }
-    return fit_deepsad(member, place, &rng, error);
+    return given != NULL ? take_given(member, place, given, error)
+                         : fit_deepsad(member, place, &rng, error);
 }
 
 int ensemble_fit(struct component *component, const struct training *training, size_t k,

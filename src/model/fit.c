@@ -350,12 +350,14 @@ int fit_train(struct deepsad_model **out, const struct fit_input *input,
         status = plan_make(&plan, recipe, &facts, error);
     }
     if (status == DEEPSAD_OK) {
+        plan.bias = input->given != NULL && input->given->bias;
         status = start_model(&model, input, &plan, error);
     }
     if (status == DEEPSAD_OK) {
         status = training_prepare(&training, &model->scaler, &source, &plan, error);
     }
     if (status == DEEPSAD_OK) {
+        training.given = input->given;
         status = train(model, &training, input, recipe, options, error);
         training_done(&training);
     }

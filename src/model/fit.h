@@ -21,6 +21,7 @@ struct fit_input {
      * the set, or at most so many unlabeled rows of the data set; NULL and 0: nothing. */
     const struct training_set *set;
     size_t reservoir;
+    const struct training_given *given; /* see struct training */
 };
 
 int fit_train(struct deepsad_model **out, const struct fit_input *input,

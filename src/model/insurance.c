@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/insurance_onnx.h"
 #include "nn/neighbours.h"
 #include "nn/neighbours_shares.h"
 
@@ -16,6 +17,11 @@ struct insurance {
 
 /* Indices are kept as floats, the format's only type: exact below 2^24. */
 enum { INSURANCE_INDEX_MAX = 1 << 24 };
+
+const struct neighbours *insurance_neighbours(const struct component *component)
+{
+    return ((const struct insurance *)component)->neighbours;
+}
 
 int insurance_new(struct component **out, double weight, struct deepsad_error *error)
 {
@@ -263,5 +269,6 @@ const struct component_ops insurance_ops = {
     .shares = insurance_shares,
     .describe = insurance_describe,
     .save = insurance_save,
+    .onnx = insurance_onnx,
     .free = insurance_free,
 };

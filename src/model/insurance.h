@@ -7,6 +7,9 @@
 
 extern const struct component_ops insurance_ops;
 
+/* Of a component of that kind, fitted. */
+const struct neighbours *insurance_neighbours(const struct component *component);
+
 int insurance_new(struct component **out, double weight, struct deepsad_error *error);
 int insurance_load(struct component **out, const struct component_ops *ops,
                    const struct safetensors *file, const json_t *card,

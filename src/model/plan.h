@@ -38,6 +38,7 @@ struct plan {
     struct image_shape input; /* of the network; dense: (features, 1, 1) */
     bool convolutional;
     bool batch_norm;
+    bool bias;          /* of dense layers; only of what was trained elsewhere */
     size_t warm;        /* passes */
     size_t center_rows; /* 0 = all */
     bool pretrain;

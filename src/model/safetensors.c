@@ -15,6 +15,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 enum { LENGTH_SIZE = 8 };
 
 struct safetensors {
+    bool foreign; /* other dtypes are allowed */
     struct buffer file;
     json_t *header;
     const char *data;
@@ -72,17 +73,36 @@ static int read_shape(struct safetensors_tensor *tensor, const json_t *shape,
     return DEEPSAD_OK;
 }
 
-static int check_dtype(const char *name, const json_t *dtype, struct deepsad_error *error)
+/* Bytes of an element; 0 where the dtype is none of the format's. */
+static size_t dtype_size(const char *dtype)
+{
+    static const struct {
+        const char *name;
+        size_t size;
+    } types[] = {{"F32", 4}, {"F64", 8}, {"F16", 2}, {"BF16", 2}, {"I64", 8},
+                 {"I32", 4}, {"I16", 2}, {"I8", 1},  {"U8", 1},   {"BOOL", 1},
+                 {"U16", 2}, {"U32", 4}, {"U64", 8}};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        if (strcmp(types[i].name, dtype) == 0) {
+            return types[i].size;
+        }
+    }
+    return 0;
+}
+
+static int read_dtype(struct safetensors_tensor *tensor, const json_t *dtype,
+                      bool foreign, struct deepsad_error *error)
 {
     const char *text = json_string_value(dtype);
     if (text == NULL) {
-        return error_set(error, DEEPSAD_CORRUPT, "tensor \"%s\": no dtype", name);
+        return error_set(error, DEEPSAD_CORRUPT, "tensor \"%s\": no dtype", tensor->name);
     }
-    if (strcmp(text, "F32") != 0) {
+    if (strcmp(text, "F32") != 0 && (!foreign || dtype_size(text) == 0)) {
         return error_set(error, DEEPSAD_UNSUPPORTED,
                          "tensor \"%s\": dtype %.16s is not supported; save it as F32",
-                         name, text);
+                         tensor->name, text);
     }
+    snprintf(tensor->dtype, sizeof tensor->dtype, "%s", text);
     return DEEPSAD_OK;
 }
 
@@ -109,11 +129,11 @@ static int read_offsets(struct safetensors_tensor *tensor, const json_t *offsets
                          "bytes of data; is the file cut off?",
                          tensor->name, begin, end, data_size);
     }
-    if (__builtin_mul_overflow(tensor->count, sizeof(float), &size) ||
+    if (__builtin_mul_overflow(tensor->count, dtype_size(tensor->dtype), &size) ||
         size != end - begin) {
         return error_set(error, DEEPSAD_CORRUPT,
                          "tensor \"%s\": data_offsets span %zu bytes, its shape needs "
-                         "%zu floats",
+                         "%zu elements",
                          tensor->name, end - begin, tensor->count);
     }
     tensor->bytes = data + begin;
@@ -159,7 +179,8 @@ static int read_tensor(struct safetensors_tensor *tensor, const char *name,
                          "tensor \"%s\": not an object of dtype, shape, data_offsets",
                          name);
     }
-    int status = check_dtype(name, json_object_get(entry, "dtype"), error);
+    int status =
+        read_dtype(tensor, json_object_get(entry, "dtype"), file->foreign, error);
     if (status == DEEPSAD_OK) {
         status = read_shape(tensor, json_object_get(entry, "shape"), error);
     }
@@ -167,7 +188,8 @@ static int read_tensor(struct safetensors_tensor *tensor, const char *name,
         status = read_offsets(tensor, json_object_get(entry, "data_offsets"), file->data,
                               file->data_size, error);
     }
-    return status != DEEPSAD_OK ? status : check_finite(tensor, error);
+    bool foreign = strcmp(tensor->dtype, "F32") != 0;
+    return status != DEEPSAD_OK || foreign ? status : check_finite(tensor, error);
 }
 
 static int check_metadata(json_t *metadata, struct deepsad_error *error)
@@ -207,7 +229,7 @@ static int check_layout(const struct safetensors *file, struct deepsad_error *er
                              tensor->bytes < end ? "overlaps the one before it"
                                                  : "there is a hole before it");
         }
-        end += tensor->count * sizeof(float);
+        end += tensor->count * dtype_size(tensor->dtype);
     }
     if (end != file->data + file->data_size) {
         return error_set(error, DEEPSAD_CORRUPT,
@@ -290,13 +312,14 @@ static int make_table(struct safetensors *file, struct deepsad_error *error)
     return file->table.failed ? error_no_memory(error, "a model file") : DEEPSAD_OK;
 }
 
-int safetensors_parse(struct safetensors **out, struct buffer *content,
-                      struct deepsad_error *error)
+static int parse_as(struct safetensors **out, struct buffer *content, bool foreign,
+                    struct deepsad_error *error)
 {
     struct safetensors *file = calloc(1, sizeof *file);
     if (file == NULL) {
         return error_no_memory(error, "a model file");
     }
+    file->foreign = foreign;
     file->file = *content;
     *content = (struct buffer){0};
     int status = parse(file, error);
@@ -309,6 +332,18 @@ int safetensors_parse(struct safetensors **out, struct buffer *content,
     }
     *out = file;
     return DEEPSAD_OK;
+}
+
+int safetensors_parse(struct safetensors **out, struct buffer *content,
+                      struct deepsad_error *error)
+{
+    return parse_as(out, content, false, error);
+}
+
+int safetensors_parse_foreign(struct safetensors **out, struct buffer *content,
+                              struct deepsad_error *error)
+{
+    return parse_as(out, content, true, error);
 }
 
 void safetensors_free(struct safetensors *file)

@@ -27,7 +27,8 @@ struct safetensors_tensor {
     size_t rank;
     size_t shape[SAFETENSORS_RANK_MAX];
     size_t count;      /* product of the shape */
-    const char *bytes; /* count floats, little-endian, perhaps unaligned */
+    const char *bytes; /* count elements, little-endian, perhaps unaligned */
+    char dtype[8];     /* "F32"; another one is foreign: its values are not looked at */
 };
 
 struct safetensors; /* a file read, immutable */
@@ -36,6 +37,9 @@ struct safetensors; /* a file read, immutable */
  * put it before them. */
 int safetensors_parse(struct safetensors **out, struct buffer *content,
                       struct deepsad_error *error);
+/* The same for files of other programs, in which tensors may be foreign. */
+int safetensors_parse_foreign(struct safetensors **out, struct buffer *content,
+                              struct deepsad_error *error);
 void safetensors_free(struct safetensors *file);
 
 size_t safetensors_count(const struct safetensors *file);

@@ -15,10 +15,19 @@
 #include "model/fold.h"
 #include "model/monitor.h"
 #include "model/plan.h"
+#include "nn/network.h"
 
 enum {
     /* With fewer unlabeled rows the labelled normals join the reference rows. */
     TRAINING_UNLABELED_MIN = 100,
+};
+
+/* An encoder that is taken as it is, instead of being trained: its network, of the form
+ * that the plan gives, and its center, or NULL: the mean of phi over the rows. */
+struct training_given {
+    const struct network *network;
+    const float *center;
+    bool bias; /* its representation has one */
 };
 
 struct training {
@@ -34,6 +43,7 @@ struct training {
     size_t threads; /* of each task that can use several */
     uint64_t seed;
     struct monitor *monitor;
+    const struct training_given *given; /* NULL: encoders are trained */
 };
 
 /* SHA-256 of rows and labels as they stand, for the lineage. */

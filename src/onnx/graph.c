@@ -5,12 +5,11 @@
  */
 #include "onnx/graph.h"
 
+#include <onnx.pb-c.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "onnx.pb-c.h"
 
 enum { INPUTS_MAX = 4096, IR_VERSION = 8 /* the file format that opset 15 came with */ };
 
@@ -49,24 +48,32 @@ static void *take(struct onnx_graph *graph, size_t size)
 
 static char *copy_text(struct onnx_graph *graph, const char *text)
 {
-    char *copy = take(graph, strlen(text) + 1);
+    size_t size = strlen(text) + 1;
+    char *copy = take(graph, size);
     if (copy != NULL) {
-        memcpy(copy, text, strlen(text));
+        memcpy(copy, text, size);
     }
     return copy;
 }
 
+static bool grow(struct list *list)
+{
+    size_t capacity = list->capacity == 0 ? 64 : 2 * list->capacity;
+    void **items = reallocarray(list->items, capacity, sizeof *items);
+    if (items == NULL) {
+        return false;
+    }
+    list->items = items;
+    list->capacity = capacity;
+    return true;
+}
+
 static void add(struct onnx_graph *graph, struct list *list, void *item)
 {
-    if (list->count == list->capacity && !graph->failed) {
-        size_t capacity = list->capacity == 0 ? 64 : 2 * list->capacity;
-        void **items = reallocarray(list->items, capacity, sizeof *items);
-        graph->failed = items == NULL;
-        list->items = items == NULL ? list->items : items;
-        list->capacity = items == NULL ? list->capacity : capacity;
-    }
-    if (!graph->failed) {
+    if (!graph->failed && (list->count < list->capacity || grow(list))) {
         list->items[list->count++] = item;
+    } else {
+        graph->failed = true;
     }
 }
 
@@ -280,8 +287,8 @@ static void add_attributes(struct onnx_graph *graph, Onnx__NodeProto *node,
     node->attribute = (Onnx__AttributeProto **)list;
 }
 
-const char *onnx_graph_node(struct onnx_graph *graph, const char *operator,
-                            const char * const * inputs,
+const char *onnx_graph_node(struct onnx_graph *graph, const char *op,
+                            const char *const *inputs,
                             const struct onnx_attribute *attributes)
 {
     size_t count = 0;
@@ -291,8 +298,8 @@ const char *onnx_graph_node(struct onnx_graph *graph, const char *operator,
     Onnx__NodeProto *node = take(graph, sizeof *node);
     char **names = take(graph, (count + 1) * sizeof *names);
     char **output = take(graph, sizeof *output);
-    char *name = make_name(graph, operator), *kind = copy_text(graph, operator);
-    if (graph->failed) {
+    char *name = make_name(graph, op), *kind = copy_text(graph, op);
+    if (node == NULL || names == NULL || output == NULL || name == NULL) {
         return "";
     }
     onnx__node_proto__init(node);
@@ -311,10 +318,10 @@ const char *onnx_graph_node(struct onnx_graph *graph, const char *operator,
     return name_or_empty(name);
 }
 
-const char *onnx_graph_apply(struct onnx_graph *graph, const char *operator,
-                             const char * a, const char *b)
+const char *onnx_graph_apply(struct onnx_graph *graph, const char *op, const char *a,
+                             const char *b)
 {
-    return onnx_graph_node(graph, operator,(const char *const[]){a, b, NULL}, NULL);
+    return onnx_graph_node(graph, op, (const char *const[]){a, b, NULL}, NULL);
 }
 
 void onnx_graph_name(struct onnx_graph *graph, const char *value, const char *name)

@@ -57,12 +57,12 @@ const char *onnx_graph_ints(struct onnx_graph *graph, size_t count,
 
 /* The output of a new node. inputs (NULL-terminated; "" leaves an optional one out),
  * attributes (ended by a NULL name, or NULL). */
-const char *onnx_graph_node(struct onnx_graph *graph, const char *operator,
-                            const char * const * inputs,
+const char *onnx_graph_node(struct onnx_graph *graph, const char *op,
+                            const char *const *inputs,
                             const struct onnx_attribute *attributes);
 /* The same without attributes, of one or two inputs. */
-const char *onnx_graph_apply(struct onnx_graph *graph, const char *operator,
-                             const char * a, const char *b);
+const char *onnx_graph_apply(struct onnx_graph *graph, const char *op, const char *a,
+                             const char *b);
 /* Makes the value known by that name, an output's. */
 void onnx_graph_name(struct onnx_graph *graph, const char *value, const char *name);
 

@@ -12,6 +12,8 @@
 #include "tool/command.h"
 #include "tool/encode.h"
 #include "tool/evaluate.h"
+#include "tool/export.h"
+#include "tool/import.h"
 #include "tool/inspect.h"
 #include "tool/labels.h"
 #include "tool/options.h"
@@ -22,8 +24,9 @@
 #include "tool/train.h"
 
 static const struct command *const commands[] = {
-    &split_command,  &train_command,   &evaluate_command,  &score_command,
-    &encode_command, &inspect_command, &reproduce_command, &labels_command,
+    &split_command,     &train_command,  &evaluate_command, &score_command,
+    &encode_command,    &import_command, &export_command,   &inspect_command,
+    &reproduce_command, &labels_command,
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

@@ -199,6 +199,14 @@ int rebuild(struct deepsad_model **out, const struct original *original,
             const struct rebuild_options *options, struct deepsad_error *error)
 {
     const char *parent = original_recalibrated_from(original);
+    const json_t *imported = json_object_get(original->card, "imported");
+    if (imported != NULL) {
+        return error_set(
+            error, DEEPSAD_UNSUPPORTED,
+            "%s: was not trained here but imported from %s; import that file "
+            "again",
+            original->place.file, json_string_value(json_object_get(imported, "file")));
+    }
     if (parent != NULL && options->data != NULL) {
         return error_set(error, DEEPSAD_INVALID,
                          "%s: is version %s calibrated again, on the rows that it holds; "

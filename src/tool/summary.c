@@ -2,8 +2,12 @@
 #include "tool/summary.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
+#include "model/live.h"
+#include "model/version.h"
 #include "tool/card.h"
 #include "tool/command.h"
 #include "tool/progress.h"
@@ -131,6 +135,49 @@ static int print_text(const struct summary *summary, const json_t *card)
         terminal_warning("%s", json_string_value(json_array_get(warnings, i)));
     }
     return EXIT_GOOD;
+}
+
+static int find_live(unsigned *out, const char *directory, struct deepsad_error *error)
+{
+    struct live live;
+    unsigned *numbers;
+    size_t count;
+    int status = live_read(&live, directory, error);
+    if (status == DEEPSAD_OK) {
+        status = version_list(&numbers, &count, directory, error);
+    }
+    if (status == DEEPSAD_OK) {
+        *out = live_choose(&live, directory, numbers, count);
+        free(numbers);
+    }
+    return status;
+}
+
+int summary_save(struct summary *summary, struct deepsad_error *error)
+{
+    const char *directory = summary->directory;
+    struct deepsad_model *written = NULL;
+    int status =
+        deepsad_model_save_version(summary->model, directory, &summary->version, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    char *path;
+    if (asprintf(&path, "%s/%u", directory, summary->version) < 0) {
+        return error_no_memory(error, "a path");
+    }
+    status = deepsad_model_load(&written, path, error);
+    free(path);
+    if (status == DEEPSAD_OK) {
+        status = find_live(&summary->live, directory, error);
+    }
+    if (status != DEEPSAD_OK) {
+        deepsad_model_unref(written);
+        return status;
+    }
+    deepsad_model_unref(summary->model);
+    summary->model = written;
+    return DEEPSAD_OK;
 }
 
 int summary_print(const struct summary *summary, bool json)

@@ -15,6 +15,10 @@ struct summary {
     struct deepsad_model *model;
 };
 
+/* Writes the version, then reads it back: what is told of it is what others will see,
+ * with the policy that its directory has. */
+int summary_save(struct summary *summary, struct deepsad_error *error);
+
 /* On stdout; returns an exit code. */
 int summary_print(const struct summary *summary, bool json);
 

@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "model/live.h"
 #include "model/version.h"
 #include "tool/options.h"
 #include "tool/progress.h"
@@ -169,51 +168,6 @@ static int train_rows(struct deepsad_model **out, const struct train_values *val
     return status;
 }
 
-static int find_live(unsigned *out, const char *directory, struct deepsad_error *error)
-{
-    struct live live;
-    unsigned *numbers;
-    size_t count;
-    int status = live_read(&live, directory, error);
-    if (status == DEEPSAD_OK) {
-        status = version_list(&numbers, &count, directory, error);
-    }
-    if (status == DEEPSAD_OK) {
-        *out = live_choose(&live, directory, numbers, count);
-        free(numbers);
-    }
-    return status;
-}
-
-/* Writes the version, then reads it back: what is told of it is what others will see,
- * with the policy that its directory has. */
-static int save_version(struct summary *summary, const char *directory,
-                        struct deepsad_error *error)
-{
-    struct deepsad_model *written = NULL;
-    int status =
-        deepsad_model_save_version(summary->model, directory, &summary->version, error);
-    if (status != DEEPSAD_OK) {
-        return status;
-    }
-    char *path;
-    if (asprintf(&path, "%s/%u", directory, summary->version) < 0) {
-        return error_no_memory(error, "a path");
-    }
-    status = deepsad_model_load(&written, path, error);
-    free(path);
-    if (status == DEEPSAD_OK) {
-        status = find_live(&summary->live, directory, error);
-    }
-    if (status != DEEPSAD_OK) {
-        deepsad_model_unref(written);
-        return status;
-    }
-    deepsad_model_unref(summary->model);
-    summary->model = written;
-    return DEEPSAD_OK;
-}
-
 static int make_version(struct summary *summary, const struct train_values *values,
                         const struct deepsad_recipe *recipe,
                         const struct deepsad_split_options *how, const char *path,
@@ -227,7 +181,7 @@ static int make_version(struct summary *summary, const struct train_values *valu
         status = train_rows(&summary->model, values, recipe, how, path, error);
     }
     if (status == DEEPSAD_OK) {
-        status = save_version(summary, values->out, error);
+        status = summary_save(summary, error);
     }
     return status;
 }

@@ -22,6 +22,7 @@ part "scoring images against PyTorch" "$python" tests/bench/score_images.py \
 part "bodies decoded: CPU per value" "$build/bench/bench_rows"
 part "explanations against scoring" "$build/bench/bench_explain"
 part "serving" "$python" tests/bench/serving.py "$build"
+part "serving against peers" "$python" -B tests/bench/peers.py "$build" "$RUNTIME" build/bench
 part "where a scoring request's time goes" "$python" tests/bench/profile.py "$build"
 part "training against PyTorch" "$python" tests/bench/train.py "$build/bench"
 part "deepsad train, default recipe" "$python" tests/bench/train_tool.py "$build"

@@ -15,7 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PEER_ANSWER_MAX = 1 << 16 };
+#ifndef PEER_ANSWER_MAX
+#define PEER_ANSWER_MAX (1 << 16)
+#endif
 
 struct peer_message {
     char *bytes;
