@@ -53,7 +53,7 @@ static bool reserve(float **floats, size_t *capacity, size_t needed)
 
 static bool reserve_scores(struct batch_thread *thread, size_t rows)
 {
-    size_t scores = thread->score_capacity, p_values = thread->score_capacity;
+    size_t scores = thread->score_capacity, p_values = scores;
     bool done = reserve(&thread->scores, &scores, rows) &&
                 reserve(&thread->p_values, &p_values, rows);
     thread->score_capacity = done ? scores : thread->score_capacity;

@@ -249,7 +249,7 @@ static int take_norm(struct sources *sources, const struct safetensors_tensor *m
 
 static int collect_norms(struct sources *out, struct deepsad_error *error)
 {
-    const struct safetensors_tensor *means[SOURCES_MAX];
+    const struct safetensors_tensor *means[SOURCES_MAX] = {NULL};
     size_t count = 0;
     for (size_t i = 0; i < safetensors_count(out->file); i++) {
         const struct safetensors_tensor *tensor = safetensors_at(out->file, i);

@@ -292,7 +292,7 @@ const char *onnx_graph_node(struct onnx_graph *graph, const char *op,
                             const struct onnx_attribute *attributes)
 {
     size_t count = 0;
-    while (inputs[count] != NULL && count < INPUTS_MAX) {
+    while (count < INPUTS_MAX && inputs[count] != NULL) {
         count++;
     }
     Onnx__NodeProto *node = take(graph, sizeof *node);
