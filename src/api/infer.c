@@ -38,6 +38,7 @@ void infer_free_idle(struct worker *worker)
         struct infer_request *state = worker->idle_infer;
         worker->idle_infer = state->next;
         scoring_done(&state->scoring);
+        raw_rows_done(&state->raw);
         free(state);
     }
 }

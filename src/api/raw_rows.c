@@ -11,7 +11,13 @@ enum { IN_PLACE_ROWS_MIN = 64 };
 void raw_rows_start(struct raw_rows *decoder, struct scoring *scoring,
                     enum tensor_type type)
 {
-    *decoder = (struct raw_rows){.scoring = scoring, .type = type};
+    struct buffer aligned = decoder->aligned;
+    *decoder = (struct raw_rows){.scoring = scoring, .type = type, .aligned = aligned};
+}
+
+void raw_rows_done(struct raw_rows *decoder)
+{
+    buffer_done(&decoder->aligned);
 }
 
 /* Elements first..first + count of the row under way are there. */
@@ -61,17 +67,27 @@ static size_t complete_element(struct raw_rows *decoder, const char *bytes, size
 }
 
 /* Rows at the start of the part that can be scored where they are. */
-static size_t count_in_place(const struct raw_rows *decoder, const char *bytes,
-                             size_t size)
+static size_t count_in_place(const struct raw_rows *decoder, size_t size)
 {
     const struct scoring *scoring = decoder->scoring;
     const struct rows *rows = &scoring->rows;
     size_t count = size / sizeof(float) / rows->columns.count;
     size_t room = rows->limits.rows - rows->count;
     bool possible = decoder->type == TENSOR_FP32 && !decoder->in_row &&
-                    !scoring->wants_rows && count >= IN_PLACE_ROWS_MIN && count <= room &&
-                    (uintptr_t)bytes % alignof(float) == 0;
+                    !scoring->wants_rows && count >= IN_PLACE_ROWS_MIN && count <= room;
     return possible ? count : 0;
+}
+
+/* The values at `bytes`, themselves or a copy; NULL: out of memory. */
+static const float *align(struct raw_rows *decoder, const char *bytes, size_t values)
+{
+    if ((uintptr_t)bytes % alignof(float) == 0) {
+        return (const float *)(const void *)bytes;
+    }
+    buffer_clear(&decoder->aligned);
+    buffer_append(&decoder->aligned, bytes, values * sizeof(float));
+    return decoder->aligned.failed ? NULL
+                                   : (const float *)(const void *)decoder->aligned.data;
 }
 
 static void score_in_place(struct raw_rows *decoder, struct worker *worker,
@@ -79,8 +95,12 @@ static void score_in_place(struct raw_rows *decoder, struct worker *worker,
 {
     struct scoring *scoring = decoder->scoring;
     struct rows *rows = &scoring->rows;
-    const float *x = (const float *)(const void *)bytes;
     size_t values = count * rows->columns.count;
+    const float *x = align(decoder, bytes, values);
+    if (x == NULL) {
+        rows_fail(rows, 500, "", "out of memory for the rows");
+        return;
+    }
     size_t good = tensor_type_count_good(decoder->type, x, values);
     if (good < values) {
         rows_fail(rows, 400, "#/inputs/0/data",
@@ -107,7 +127,7 @@ void raw_rows_feed(struct raw_rows *decoder, struct worker *worker, const char *
             size -= taken;
             continue;
         }
-        size_t in_place = count_in_place(decoder, bytes, size);
+        size_t in_place = count_in_place(decoder, size);
         if (in_place > 0) {
             score_in_place(decoder, worker, bytes, in_place);
             bytes += in_place * rows->columns.count * element;

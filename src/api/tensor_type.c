@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/simd.h"
+
 static const struct {
     const char *name;
     size_t size;
@@ -62,18 +64,21 @@ static bool is_element(enum tensor_type type, float value)
     return inside && (types[type].is_float || value == truncf(value));
 }
 
-static bool all_finite(const float *values, size_t count)
+SIMD_CLONES
+static bool none_infinite(const float *values, size_t count)
 {
     uint32_t infinite = 0;
     for (size_t i = 0; i < count; i++) {
-        infinite |= isinf(values[i]) ? 1U : 0U;
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        infinite |= (bits & 0x7FFFFFFFU) == 0x7F800000U ? 1U : 0U;
     }
     return infinite == 0;
 }
 
 size_t tensor_type_count_good(enum tensor_type type, const float *values, size_t count)
 {
-    if (types[type].is_float && all_finite(values, count)) {
+    if (types[type].is_float && none_infinite(values, count)) {
         return count;
     }
     size_t good = 0;

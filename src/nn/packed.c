@@ -19,6 +19,10 @@
 /* Inputs per pass, so that a panel's part (16 KiB) stays in the first-level cache. */
 enum { PASS_INPUTS = 256 };
 
+/* A row alone reads each weight once, from wherever it is: so many inputs ahead, since
+ * the processor's own prefetching ends with each page. */
+enum { AHEAD = 12 };
+
 #define LEAKY_SLOPE 0.01F
 
 int packed_init(struct packed *layer, size_t inputs, size_t outputs,
