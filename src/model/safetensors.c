@@ -133,8 +133,9 @@ static int read_offsets(struct safetensors_tensor *tensor, const json_t *offsets
         size != end - begin) {
         return error_set(error, DEEPSAD_CORRUPT,
                          "tensor \"%s\": data_offsets span %zu bytes, its shape needs "
-                         "%zu elements",
-                         tensor->name, end - begin, tensor->count);
+                         "%zu %s",
+                         tensor->name, end - begin, tensor->count,
+                         strcmp(tensor->dtype, "F32") == 0 ? "floats" : "elements");
     }
     tensor->bytes = data + begin;
     return DEEPSAD_OK;

@@ -48,7 +48,7 @@ def test_man_pages_are_clean_roff(page):
 
 @pytest.mark.parametrize("words, expected", [
     (["tr"], {"train"}),
-    (["help", "e"], {"evaluate", "encode"}),
+    (["help", "e"], {"evaluate", "encode", "export"}),
     (["train", "--label-"], {"--label-column", "--label-map"}),
     (["train", "d.csv", "--recipe", "ref"], {"reference"}),
     (["split", "--pollution", ""], {"natural"}),

@@ -93,7 +93,7 @@ static void each_fault_has_its_own_message(void **state)
                    DEEPSAD_CORRUPT, "duplicate");
     assert_refused(file_of("{\"a\":[]}", 0), DEEPSAD_CORRUPT, "not an object of dtype");
     assert_refused(file_of("{\"a\":" ENTRY("[1]", "[0,8]") "}", 8), DEEPSAD_CORRUPT,
-                   "needs 1 elements");
+                   "needs 1 floats");
     assert_refused(file_of("{\"a\":" ENTRY("[2]", "[0,8]") "}", 4), DEEPSAD_CORRUPT,
                    "cut off");
     assert_refused(file_of("{\"a\":" ENTRY("[1]", "[4,8]") "}", 8), DEEPSAD_CORRUPT,
