@@ -115,30 +115,32 @@ static void score_in_place(struct raw_rows *decoder, struct worker *worker,
     }
 }
 
+/* Takes some of the bytes; how many. */
+static size_t take_some(struct raw_rows *decoder, struct worker *worker,
+                        const char *bytes, size_t size)
+{
+    const struct rows *rows = &decoder->scoring->rows;
+    size_t element = tensor_type_size(decoder->type);
+    if (decoder->carried > 0 || size < element) {
+        return complete_element(decoder, bytes, size);
+    }
+    size_t in_place = count_in_place(decoder, size);
+    if (in_place > 0) {
+        score_in_place(decoder, worker, bytes, in_place);
+        return in_place * rows->columns.count * element;
+    }
+    size_t left = rows->columns.count - (decoder->in_row ? rows->filled : 0);
+    size_t count = size / element < left ? size / element : left;
+    take_elements(decoder, bytes, count);
+    return count * element;
+}
+
 void raw_rows_feed(struct raw_rows *decoder, struct worker *worker, const char *bytes,
                    size_t size)
 {
-    struct rows *rows = &decoder->scoring->rows;
-    size_t element = tensor_type_size(decoder->type);
-    while (size > 0 && rows->fault.status == 0) {
-        if (decoder->carried > 0 || size < element) {
-            size_t taken = complete_element(decoder, bytes, size);
-            bytes += taken;
-            size -= taken;
-            continue;
-        }
-        size_t in_place = count_in_place(decoder, size);
-        if (in_place > 0) {
-            score_in_place(decoder, worker, bytes, in_place);
-            bytes += in_place * rows->columns.count * element;
-            size -= in_place * rows->columns.count * element;
-            continue;
-        }
-        size_t left = rows->columns.count - (decoder->in_row ? rows->filled : 0);
-        size_t count = size / element < left ? size / element : left;
-        take_elements(decoder, bytes, count);
-        bytes += count * element;
-        size -= count * element;
+    const struct rows_fault *fault = &decoder->scoring->rows.fault;
+    for (size_t at = 0; at < size && fault->status == 0;) {
+        at += take_some(decoder, worker, bytes + at, size - at);
     }
 }
 
