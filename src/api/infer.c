@@ -6,6 +6,7 @@
 
 #include "api/batcher.h"
 #include "api/infer_answer.h"
+#include "api/infer_check.h"
 #include "api/keep.h"
 #include "api/raw_rows.h"
 
@@ -103,7 +104,7 @@ static void end_json(struct infer_request *state)
     struct infer_grammar *grammar = &state->grammar;
     struct rows *rows = &state->scoring.rows;
     state->part = PART_NONE;
-    if (!json_reader_finish(&state->reader) || !infer_grammar_finish(grammar)) {
+    if (!json_reader_finish(&state->reader) || !infer_check_request(grammar)) {
         return;
     }
     if (!grammar->has_binary_size) {
@@ -170,7 +171,7 @@ void infer_body(void *closure, struct request *request, const char *bytes, size_
     scoring_decoded(scoring, start);
     scoring->sample.input_ns -= scoring->sample.infer_ns - infer_ns; /* in place */
     bool untyped = infer_grammar_is_untyped(&state->grammar) && !state->is_raw;
-    if (infer_grammar_check(&state->grammar) && !untyped) {
+    if (infer_check_values(&state->grammar) && !untyped) {
         scoring_advance(scoring, request->worker);
     }
 }

@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/json_plain.h"
-#include "api/rows_nest.h"
+#include "api/infer_data.h"
 
 const char *const infer_output_names[INFER_OUTPUTS] = {"score", "p_value"};
 
@@ -136,8 +135,8 @@ static void point(const struct infer_grammar *grammar, char out[static ROWS_POIN
 }
 
 /* The value is of the wrong type; what is no value at all is a fault of syntax. */
-static bool fail_type(struct infer_grammar *grammar, const struct json_token *token,
-                      const char *expected)
+bool infer_fail_type(struct infer_grammar *grammar, const struct json_token *token,
+                     const char *expected)
 {
     char pointer[ROWS_POINTER_MAX];
     if (!json_token_is_value(token)) {
@@ -149,186 +148,26 @@ static bool fail_type(struct infer_grammar *grammar, const struct json_token *to
                      pointer + 2, expected, json_token_describe(token));
 }
 
-static bool fail_at(struct infer_grammar *grammar, const char *problem)
+bool infer_fail_at(struct infer_grammar *grammar, const char *problem)
 {
     char pointer[ROWS_POINTER_MAX];
     point(grammar, pointer);
     return rows_fail(grammar->base.rows, 400, pointer, "%s: %s", pointer + 2, problem);
 }
 
-/* ---- Data -------------------------------------------------------------------------- */
-
-static size_t count_values(const struct infer_grammar *grammar)
-{
-    const struct rows *rows = grammar->base.rows;
-    return rows->count * rows->columns.count + (grammar->in_row ? rows->filled : 0);
-}
-
-/* A value may come at the depth of the open array. */
-static bool allow_value(struct infer_grammar *grammar)
-{
-    if (grammar->value_depth == 0) {
-        grammar->value_depth = grammar->data_depth;
-    }
-    return grammar->value_depth == grammar->data_depth ||
-           fail_at(grammar, "numbers and arrays side by side");
-}
-
-static bool begin_row(struct infer_grammar *grammar)
-{
-    struct rows *rows = grammar->base.rows;
-    if (!grammar->in_row) {
-        grammar->in_row = rows_begin_row(rows);
-        rows->filled = 0;
-    }
-    return grammar->in_row;
-}
-
-static void end_row_if_full(struct infer_grammar *grammar)
-{
-    struct rows *rows = grammar->base.rows;
-    if (rows->filled == rows->columns.count) {
-        rows->count++;
-        grammar->in_row = false;
-    }
-}
-
-static bool add_value(struct infer_grammar *grammar, float value)
-{
-    if (!allow_value(grammar) || !begin_row(grammar)) {
-        return false;
-    }
-    struct rows *rows = grammar->base.rows;
-    rows->row[rows->filled++] = value;
-    end_row_if_full(grammar);
-    grammar->elements[grammar->data_depth]++;
-    return true;
-}
-
-static bool on_value(struct infer_grammar *grammar, const struct json_token *token)
-{
-    switch (token->kind) {
-    case JSON_TOKEN_NUMBER:
-        return isfinite(token->number)
-                   ? add_value(grammar, token->number)
-                   : fail_at(grammar, "a number out of the range of a float (3.4e38)");
-    case JSON_TOKEN_NULL:
-        return add_value(grammar, NAN);
-    case JSON_TOKEN_TRUE:
-    case JSON_TOKEN_FALSE:
-        grammar->has_booleans = true;
-        return add_value(grammar, token->kind == JSON_TOKEN_TRUE ? 1.0F : 0.0F);
-    case JSON_TOKEN_NOT_FINITE:
-        return fail_at(grammar, "NaN and Infinity are not numbers of JSON; send null for "
-                                "a missing value");
-    case JSON_TOKEN_STRING:
-    case JSON_TOKEN_PUNCTUATION:
-    default:
-        return fail_type(grammar, token, "a number");
-    }
-}
-
-/* An array opens in the data, or is them. */
-static bool open_data(struct infer_grammar *grammar)
-{
-    if (grammar->data_depth == INFER_RANK_MAX) {
-        return fail_at(grammar, "more arrays in arrays than a shape has dimensions");
-    }
-    if (grammar->value_depth > 0 && grammar->data_depth >= grammar->value_depth) {
-        return fail_at(grammar, "numbers and arrays side by side");
-    }
-    grammar->data_depth++;
-    grammar->elements[grammar->data_depth] = 0;
-    return true;
-}
-
-static bool close_data(struct infer_grammar *grammar)
-{
-    unsigned depth = grammar->data_depth--;
-    size_t length = grammar->elements[depth];
-    if (grammar->data_depth == 0) {
-        grammar->has_data = true;
-        grammar->lengths[depth] = length;
-        return true;
-    }
-    if (grammar->lengths[depth] == 0) {
-        grammar->lengths[depth] = length;
-    }
-    grammar->elements[grammar->data_depth]++;
-    return (length > 0 && length == grammar->lengths[depth]) ||
-           fail_at(grammar, length == 0 ? "an empty array"
-                                        : "arrays of different lengths side by side");
-}
-
-/* Whether inner arrays are rows, so far. */
-static bool are_rows(const struct infer_grammar *grammar)
-{
-    size_t columns = grammar->base.rows->columns.count;
-    return grammar->data_depth == 2 &&
-           (grammar->lengths[2] == 0 || grammar->lengths[2] == columns) &&
-           grammar->elements[2] == (grammar->in_row ? grammar->base.rows->filled : 0);
-}
-
-/* Flat values, or rows as arrays, by the vector code. */
-static const char *take_plain(struct infer_grammar *grammar, const char *at,
-                              const char *end)
-{
-    struct rows *rows = grammar->base.rows;
-    bool flat = grammar->data_depth == 1;
-    size_t columns = rows->columns.count, before = count_values(grammar);
-    if (!flat && !are_rows(grammar)) {
-        return at;
-    }
-    rows->nest.line = rows->nest.full = flat ? SIZE_MAX : columns;
-    if (!json_plain_is_worth(rows, at, end)) {
-        return at;
-    }
-    const char *reached = json_plain_take(rows, at, end);
-    if (reached == at) {
-        return at;
-    }
-    size_t taken = count_values(grammar) - before;
-    if (flat) {
-        grammar->elements[1] += taken;
-    } else {
-        size_t closed = rows->count - before / columns;
-        grammar->elements[1] += closed;
-        grammar->elements[2] = rows->filled;
-        grammar->lengths[2] = closed > 0 ? columns : grammar->lengths[2];
-    }
-    bool first = !flat && rows->filled == 0;
-    grammar->state = first ? AT_FIRST_ELEMENT : AT_ELEMENT;
-    return reached;
-}
-
-static bool may_begin_number(char c)
-{
-    return (c >= '0' && c <= '9') || c == '-';
-}
-
 static const char *take(struct json_grammar_base *base, const char *at, const char *end)
 {
     struct infer_grammar *grammar = (struct infer_grammar *)base;
-    struct rows *rows = base->rows;
     bool value = grammar->state == AT_ELEMENT || grammar->state == AT_FIRST_ELEMENT;
-    if (!value || top(grammar) != DATA || !may_begin_number(*at) ||
-        !allow_value(grammar) || !begin_row(grammar)) {
+    if (!value || top(grammar) != DATA) {
         return at;
     }
-    at = take_plain(grammar, at, end);
-    if (rows->fault.status != 0) {
-        return at;
+    bool value_next = false, first = false;
+    const char *reached = infer_data_take(grammar, &value_next, &first, at, end);
+    if (reached != at) {
+        grammar->state = first ? AT_FIRST_ELEMENT : value_next ? AT_ELEMENT : AFTER_VALUE;
     }
-    size_t before = rows->filled;
-    bool value_next;
-    at = json_take_values(rows->row, &rows->filled, rows->columns.count, &value_next, at,
-                          end);
-    if (rows->filled > before) {
-        grammar->elements[grammar->data_depth] += rows->filled - before;
-        grammar->state = value_next ? AT_ELEMENT : AFTER_VALUE;
-        end_row_if_full(grammar);
-    }
-    return at;
+    return reached;
 }
 
 /* ---- Members and their values ------------------------------------------------------ */
@@ -367,7 +206,7 @@ static bool on_name(struct infer_grammar *grammar, const struct json_token *toke
         }
         grammar->member = (int)members[i].member;
         if ((*seen(grammar) & 1U << members[i].member) != 0) {
-            return fail_at(grammar, "is there twice");
+            return infer_fail_at(grammar, "is there twice");
         }
         *seen(grammar) |= 1U << members[i].member;
     }
@@ -377,7 +216,7 @@ static bool on_name(struct infer_grammar *grammar, const struct json_token *toke
 static bool on_id(struct infer_grammar *grammar, const struct json_token *token)
 {
     if (token->kind != JSON_TOKEN_STRING) {
-        return fail_type(grammar, token, "a string");
+        return infer_fail_type(grammar, token, "a string");
     }
     grammar->has_id = true;
     grammar->id_length = token->length;
@@ -388,7 +227,7 @@ static bool on_id(struct infer_grammar *grammar, const struct json_token *token)
 static bool on_input_name(struct infer_grammar *grammar, const struct json_token *token)
 {
     if (token->kind != JSON_TOKEN_STRING) {
-        return fail_type(grammar, token, "a string");
+        return infer_fail_type(grammar, token, "a string");
     }
     grammar->named = is_text(token, INFER_INPUT);
     return grammar->named ||
@@ -401,7 +240,7 @@ static bool on_output_name(struct infer_grammar *grammar, const struct json_toke
 {
     char pointer[ROWS_POINTER_MAX];
     if (token->kind != JSON_TOKEN_STRING) {
-        return fail_type(grammar, token, "a string");
+        return infer_fail_type(grammar, token, "a string");
     }
     for (int i = 0; i < INFER_OUTPUTS; i++) {
         if (is_text(token, infer_output_names[i])) {
@@ -419,7 +258,7 @@ static bool on_output_name(struct infer_grammar *grammar, const struct json_toke
 static bool on_datatype(struct infer_grammar *grammar, const struct json_token *token)
 {
     if (token->kind != JSON_TOKEN_STRING) {
-        return fail_type(grammar, token, "a string");
+        return infer_fail_type(grammar, token, "a string");
     }
     grammar->type = tensor_type_parse(token->text, token->length);
     grammar->has_type = grammar->type != TENSOR_TYPES;
@@ -452,11 +291,11 @@ static bool on_dimension(struct infer_grammar *grammar, const struct json_token 
 {
     if (!json_token_is_value(token) ||
         !read_whole(token, &grammar->shape[grammar->rank])) {
-        return fail_type(grammar, token, "a whole number, 0 or more");
+        return infer_fail_type(grammar, token, "a whole number, 0 or more");
     }
     if (++grammar->rank == INFER_RANK_MAX) {
         grammar->rank--;
-        return fail_at(grammar, "too many dimensions");
+        return infer_fail_at(grammar, "too many dimensions");
     }
     return true;
 }
@@ -466,7 +305,7 @@ static bool read_flag(struct infer_grammar *grammar, const struct json_token *to
 {
     *out = token->kind == JSON_TOKEN_TRUE;
     return *out || token->kind == JSON_TOKEN_FALSE ||
-           fail_type(grammar, token, "true or false");
+           infer_fail_type(grammar, token, "true or false");
 }
 
 /* A value of a member that is no array and no object. */
@@ -482,7 +321,8 @@ static bool on_scalar(struct infer_grammar *grammar, const struct json_token *to
         return on_datatype(grammar, token);
     case BINARY_DATA_SIZE:
         grammar->has_binary_size = read_whole(token, &grammar->binary_size);
-        return grammar->has_binary_size || fail_type(grammar, token, "a number of bytes");
+        return grammar->has_binary_size ||
+               infer_fail_type(grammar, token, "a number of bytes");
     case BINARY_DATA:
         grammar->output.given = true;
         return read_flag(grammar, token, &grammar->output.binary);
@@ -491,12 +331,12 @@ static bool on_scalar(struct infer_grammar *grammar, const struct json_token *to
     case KEEP:
         return read_flag(grammar, token, &grammar->keep);
     case PARAMETERS_OF:
-        return fail_type(grammar, token, "an object");
+        return infer_fail_type(grammar, token, "an object");
     case INPUTS_OF:
     case OUTPUTS_OF:
     case SHAPE_OF:
     case DATA_OF:
-        return fail_type(grammar, token, "an array");
+        return infer_fail_type(grammar, token, "an array");
     case OTHER:
         break;
     }
@@ -516,15 +356,15 @@ static bool choose_kind(struct infer_grammar *grammar, const struct json_token *
     switch ((int)top(grammar)) {
     case INPUTS:
         *kind = INPUT;
-        return object || fail_type(grammar, token, "an object, an input tensor");
+        return object || infer_fail_type(grammar, token, "an object, an input tensor");
     case OUTPUTS:
         *kind = OUTPUT;
-        return object || fail_type(grammar, token, "an object, an output tensor");
+        return object || infer_fail_type(grammar, token, "an object, an output tensor");
     case SHAPE:
-        return fail_type(grammar, token, "a number");
+        return infer_fail_type(grammar, token, "a number");
     case DATA:
         *kind = DATA;
-        return !object || fail_type(grammar, token, "a number");
+        return !object || infer_fail_type(grammar, token, "a number");
     case SKIPPED_ARRAY:
         return true;
     default:
@@ -535,19 +375,19 @@ static bool choose_kind(struct infer_grammar *grammar, const struct json_token *
         *kind = top(grammar) == REQUEST ? PARAMETERS
                 : top(grammar) == INPUT ? INPUT_PARAMETERS
                                         : OUTPUT_PARAMETERS;
-        return object || fail_type(grammar, token, "an object");
+        return object || infer_fail_type(grammar, token, "an object");
     case INPUTS_OF:
         *kind = INPUTS;
-        return !object || fail_type(grammar, token, "an array");
+        return !object || infer_fail_type(grammar, token, "an array");
     case OUTPUTS_OF:
         *kind = OUTPUTS;
-        return !object || fail_type(grammar, token, "an array");
+        return !object || infer_fail_type(grammar, token, "an array");
     case SHAPE_OF:
         *kind = SHAPE;
-        return !object || fail_type(grammar, token, "an array");
+        return !object || infer_fail_type(grammar, token, "an array");
     case DATA_OF:
         *kind = DATA;
-        return !object || fail_type(grammar, token, "an array");
+        return !object || infer_fail_type(grammar, token, "an array");
     case OTHER:
         return true;
     default:
@@ -566,7 +406,7 @@ static bool on_open(struct infer_grammar *grammar, const struct json_token *toke
                                  (int)INFER_DEPTH_MAX);
     }
     grammar->state = token->punctuation == '{' ? AT_FIRST_NAME : AT_FIRST_ELEMENT;
-    if (kind == DATA && !open_data(grammar)) {
+    if (kind == DATA && !infer_data_open(grammar)) {
         return false;
     }
     if (kind == INPUT && grammar->inputs++ == 1) {
@@ -574,7 +414,7 @@ static bool on_open(struct infer_grammar *grammar, const struct json_token *toke
                          "the model has one input, \"" INFER_INPUT "\"");
     }
     if (kind == OUTPUT && grammar->output_count == INFER_OUTPUTS) {
-        return fail_at(grammar, "more outputs than the model has");
+        return infer_fail_at(grammar, "more outputs than the model has");
     }
     if (kind == OUTPUT) {
         grammar->output = (struct infer_wanted){.output = INFER_SCORE};
@@ -591,12 +431,12 @@ static bool add_output(struct infer_grammar *grammar)
 {
     if ((grammar->members[2] & 1U << NAME) == 0) {
         grammar->member = NAME;
-        return fail_at(grammar, "is missing");
+        return infer_fail_at(grammar, "is missing");
     }
     for (size_t i = 0; i < grammar->output_count; i++) {
         if (grammar->outputs[i].output == grammar->output.output) {
             grammar->member = NAME;
-            return fail_at(grammar, "is asked for twice");
+            return infer_fail_at(grammar, "is asked for twice");
         }
     }
     grammar->outputs[grammar->output_count] = grammar->output;
@@ -607,7 +447,7 @@ static bool on_close(struct infer_grammar *grammar)
 {
     enum kind kind = top(grammar);
     bool fine = kind == OUTPUT ? add_output(grammar)
-                : kind == DATA ? close_data(grammar)
+                : kind == DATA ? infer_data_close(grammar)
                                : true;
     grammar->output_count += fine && kind == OUTPUT;
     grammar->has_shape |= kind == SHAPE;
@@ -628,13 +468,13 @@ static bool on_element(struct infer_grammar *grammar, const struct json_token *t
     grammar->state = AFTER_VALUE;
     switch ((int)top(grammar)) {
     case INPUTS:
-        return fail_type(grammar, token, "an object, an input tensor");
+        return infer_fail_type(grammar, token, "an object, an input tensor");
     case OUTPUTS:
-        return fail_type(grammar, token, "an object, an output tensor");
+        return infer_fail_type(grammar, token, "an object, an output tensor");
     case SHAPE:
         return on_dimension(grammar, token);
     case DATA:
-        return on_value(grammar, token);
+        return infer_data_value(grammar, token);
     default:
         return json_token_is_value(token) ||
                json_grammar_fail(&grammar->base, "expected a value, found '%c'",
@@ -702,184 +542,7 @@ static bool step(struct json_grammar_base *base, const struct json_token *token)
 
 const struct json_grammar_ops infer_grammar_ops = {.step = step, .take = take};
 
-/* ---- The request as a whole -------------------------------------------------------- */
-
 bool infer_grammar_is_untyped(const struct infer_grammar *grammar)
 {
     return !grammar->has_type;
-}
-
-bool infer_grammar_check(struct infer_grammar *grammar)
-{
-    struct rows *rows = grammar->base.rows;
-    size_t columns = rows->columns.count;
-    if (!grammar->has_type || rows->fault.status != 0 ||
-        (tensor_type_is_float(grammar->type) && !grammar->has_booleans)) {
-        return rows->fault.status == 0;
-    }
-    if (grammar->has_booleans && grammar->type != TENSOR_BOOL) {
-        return rows_fail(rows, 400, "#/inputs/0/data",
-                         "input \"" INFER_INPUT
-                         "\": true and false are of type BOOL, not "
-                         "%s",
-                         tensor_type_name(grammar->type));
-    }
-    const float *x = rows->x + (grammar->checked - rows->first) * columns;
-    size_t values = (rows->count - grammar->checked) * columns;
-    size_t good = tensor_type_count_good(grammar->type, x, values);
-    if (good < values) {
-        return rows_fail(rows, 400, "#/inputs/0/data",
-                         "input \"" INFER_INPUT
-                         "\": row %zu, column %zu is not of type %s",
-                         grammar->checked + good / columns, good % columns,
-                         tensor_type_name(grammar->type));
-    }
-    grammar->checked = rows->count;
-    return true;
-}
-
-/* "[2, 9]" */
-static void print_shape(char *out, size_t size, const struct infer_grammar *grammar)
-{
-    size_t used = (size_t)snprintf(out, size, "[");
-    for (size_t i = 0; i < grammar->rank && used < size; i++) {
-        used += (size_t)snprintf(out + used, size - used, i > 0 ? ", %llu" : "%llu",
-                                 (unsigned long long)grammar->shape[i]);
-    }
-    if (used < size) {
-        snprintf(out + used, size - used, "]");
-    }
-}
-
-static bool fits_image(const struct infer_grammar *grammar)
-{
-    const struct rows_columns *columns = &grammar->base.rows->columns;
-    const uint64_t *shape = grammar->shape;
-    bool plane = grammar->rank == 3 && columns->channels == 1;
-    bool planes = grammar->rank == 4 && shape[1] == columns->channels;
-    return (plane || planes) && columns->height > 0 &&
-           shape[grammar->rank - 2] == columns->height &&
-           shape[grammar->rank - 1] == columns->width;
-}
-
-static bool check_shape(const struct infer_grammar *grammar)
-{
-    struct rows *rows = grammar->base.rows;
-    const struct rows_columns *columns = &rows->columns;
-    char found[INFER_RANK_MAX * 24], image[ROWS_SHAPE_MAX] = "";
-    bool flat = grammar->rank == 2 && grammar->shape[1] == columns->count;
-    if (flat || fits_image(grammar)) {
-        return true;
-    }
-    print_shape(found, sizeof found, grammar);
-    if (columns->channels > 0) {
-        rows_shape_print(image, columns);
-    }
-    return rows_fail(
-        rows, 400, "#/inputs/0/shape",
-        "input \"" INFER_INPUT "\": the shape is %s, expected [rows, %zu]%s%s", found,
-        columns->count, image[0] == '\0' ? "" : ", or images of ", image);
-}
-
-static bool check_limits(const struct infer_grammar *grammar)
-{
-    struct rows *rows = grammar->base.rows;
-    size_t row = rows->columns.count * sizeof(float);
-    const char *key = grammar->shape[0] > rows->limits.rows          ? "limits.rows"
-                      : grammar->shape[0] > rows->limits.bytes / row ? "limits.decoded"
-                                                                     : NULL;
-    size_t most =
-        key != NULL && key[7] == 'r' ? rows->limits.rows : rows->limits.bytes / row;
-    return key == NULL || rows_fail(rows, 413, "#/inputs/0/shape",
-                                    "input \"" INFER_INPUT
-                                    "\": %llu rows are more than the limit of %zu "
-                                    "(%s); send them in several requests",
-                                    (unsigned long long)grammar->shape[0], most, key);
-}
-
-/* Nested data have the shape's form. */
-static bool check_nesting(const struct infer_grammar *grammar)
-{
-    bool fits = grammar->value_depth == grammar->rank;
-    for (size_t i = 0; i < grammar->rank && fits; i++) {
-        fits = grammar->lengths[i + 1] == grammar->shape[i];
-    }
-    return grammar->value_depth <= 1 || fits ||
-           rows_fail(grammar->base.rows, 400, "#/inputs/0/data",
-                     "input \"" INFER_INPUT "\": the arrays in the data do not have the "
-                     "shape's dimensions");
-}
-
-static bool check_data(const struct infer_grammar *grammar)
-{
-    struct rows *rows = grammar->base.rows;
-    size_t wanted = grammar->shape[0] * rows->columns.count;
-    size_t found = count_values(grammar);
-    if (found != wanted) {
-        char shape[INFER_RANK_MAX * 24];
-        print_shape(shape, sizeof shape, grammar);
-        return rows_fail(rows, 400, "#/inputs/0/data",
-                         "input \"" INFER_INPUT
-                         "\": the data are %zu values, the shape %s "
-                         "has %zu",
-                         found, shape, wanted);
-    }
-    return check_nesting(grammar);
-}
-
-static bool check_size(const struct infer_grammar *grammar)
-{
-    uint64_t wanted = grammar->shape[0] * grammar->base.rows->columns.count *
-                      tensor_type_size(grammar->type);
-    return grammar->binary_size == wanted ||
-           rows_fail(
-               grammar->base.rows, 400, "#/inputs/0/parameters/binary_data_size",
-               "input \"" INFER_INPUT "\": binary_data_size is %llu, %llu rows of %zu "
-               "%s are %llu bytes",
-               (unsigned long long)grammar->binary_size,
-               (unsigned long long)grammar->shape[0], grammar->base.rows->columns.count,
-               tensor_type_name(grammar->type), (unsigned long long)wanted);
-}
-
-static bool fail_missing(const struct infer_grammar *grammar, const char *member)
-{
-    char pointer[ROWS_POINTER_MAX];
-    snprintf(pointer, sizeof pointer, "#/inputs/0/%s", member);
-    return rows_fail(grammar->base.rows, 400, pointer,
-                     "input \"" INFER_INPUT "\": \"%s\" is missing", member);
-}
-
-bool infer_grammar_finish(struct infer_grammar *grammar)
-{
-    struct rows *rows = grammar->base.rows;
-    if (grammar->inputs == 0) {
-        return rows_fail(rows, 400, "#/inputs",
-                         "the input tensor \"" INFER_INPUT "\" is missing");
-    }
-    if (!grammar->named || !grammar->has_shape || !grammar->has_type) {
-        return fail_missing(grammar, !grammar->named       ? "name"
-                                     : !grammar->has_shape ? "shape"
-                                                           : "datatype");
-    }
-    if (grammar->has_data && grammar->has_binary_size) {
-        return rows_fail(rows, 400, "#/inputs/0/data",
-                         "input \"" INFER_INPUT "\": both data and binary_data_size");
-    }
-    if (!check_shape(grammar) || !check_limits(grammar)) {
-        return false;
-    }
-    if (grammar->shape[0] == 0) {
-        return rows_fail(rows, 400, "#/inputs/0/shape",
-                         "input \"" INFER_INPUT "\": there are no rows");
-    }
-    if (grammar->has_binary_size) {
-        return check_size(grammar);
-    }
-    return grammar->has_data ? check_data(grammar) && infer_grammar_check(grammar)
-                             : fail_missing(grammar, "data");
-}
-
-size_t infer_grammar_rows(const struct infer_grammar *grammar)
-{
-    return grammar->shape[0];
 }

@@ -75,16 +75,13 @@ extern const struct json_grammar_ops infer_grammar_ops;
 
 /* `rows` must have been reset. */
 void infer_grammar_start(struct infer_grammar *grammar, struct rows *rows);
-/* Rows that are complete hold values of the input's type, as far as it is known. False:
- * rows->fault says which does not. To be called before rows are given up. */
-bool infer_grammar_check(struct infer_grammar *grammar);
 /* The type is still to come: rows must be held. */
 bool infer_grammar_is_untyped(const struct infer_grammar *grammar);
-/* The text has ended: checks the request as a whole, with its data where they are JSON.
- * False: rows->fault says why. */
-bool infer_grammar_finish(struct infer_grammar *grammar);
 
-/* Rows of the shape, which has been found to fit. */
-size_t infer_grammar_rows(const struct infer_grammar *grammar);
+/* Faults at the value of the member or element that is being read; return false. What is
+ * no value at all is a fault of syntax. */
+bool infer_fail_at(struct infer_grammar *grammar, const char *problem);
+bool infer_fail_type(struct infer_grammar *grammar, const struct json_token *token,
+                     const char *expected);
 
 #endif

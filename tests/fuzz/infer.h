@@ -4,7 +4,7 @@
 #ifndef TESTS_FUZZ_INFER_H
 #define TESTS_FUZZ_INFER_H
 
-#include "api/infer_grammar.h"
+#include "api/infer_check.h"
 #include "api/raw_rows.h"
 
 #include "columns.h"
@@ -27,7 +27,6 @@ static inline void test_infer_feed(struct test_infer *infer, bool json, const ch
         memcpy(copy, bytes + at, length);
         if (json) {
             json_reader_feed(&infer->reader, copy, length);
-            infer_grammar_check(&infer->grammar);
         } else {
             raw_rows_feed(&infer->raw, NULL, copy, length);
         }
@@ -52,7 +51,7 @@ static inline bool test_infer_decode(struct test_infer *infer,
     if (header > 0) {
         test_infer_feed(infer, true, text, json, piece);
         if (!json_reader_finish(&infer->reader) ||
-            !infer_grammar_finish(&infer->grammar)) {
+            !infer_check_request(&infer->grammar)) {
             return false;
         }
         type = infer->grammar.type;
