@@ -9,10 +9,7 @@
 #include "api/infer_check.h"
 #include "api/keep.h"
 #include "api/raw_rows.h"
-
-/* Answers of more rows leave in pieces, unless they hold binary data, whose length is
- * known. */
-enum { WHOLE_ROWS_MAX = 4096 };
+#include "base/clock.h"
 
 /* What the next byte of the body belongs to. */
 enum part { PART_JSON, PART_TENSOR, PART_NONE };
@@ -68,8 +65,6 @@ bool infer_begin(void *closure, struct request *request, struct reply *reply)
     if (!scoring_begin(scoring, app, request, reply)) {
         return false;
     }
-    scoring->wants_rows =
-        app->store != NULL && keep_wanted(&scoring->entry->policy, false);
     state->has_header = request->has_header_length;
     state->is_raw = state->has_header && request->header_length == 0;
     state->header_left = state->has_header ? request->header_length : UINT64_MAX;
@@ -153,7 +148,7 @@ void infer_body(void *closure, struct request *request, const char *bytes, size_
     struct infer_request *state = request->state;
     struct scoring *scoring = &state->scoring;
     uint64_t infer_ns = scoring->sample.infer_ns;
-    double start = scoring_clock();
+    double start = clock_monotonic();
     (void)closure;
     while (size > 0 && scoring->rows.fault.status == 0) {
         size_t taken = size;
@@ -248,7 +243,8 @@ static void write_answer(struct infer_request *state, struct reply *reply)
     reply->status = 200;
     reply->content_type = binary ? "application/octet-stream" : "application/json";
     infer_answer_head(answer, out);
-    if (!binary && state->scoring.scored > WHOLE_ROWS_MAX) {
+    if (!binary && /* else the length is known */
+        state->scoring.scored > SCORING_WHOLE_ROWS) {
         reply->next = next_piece;
         return;
     }
@@ -266,7 +262,7 @@ static bool answer(struct infer_request *state, struct request *request,
 {
     struct scoring *scoring = &state->scoring;
     struct worker *worker = request->worker;
-    double start = scoring_clock();
+    double start = clock_monotonic();
     bool fine = finish_body(state);
     scoring_decoded(scoring, start);
     if (!fine || !scoring_finish(scoring, worker)) {
@@ -274,8 +270,7 @@ static bool answer(struct infer_request *state, struct request *request,
         return false;
     }
     infer_answer_start(&state->answer, scoring, &state->grammar, state->is_raw);
-    if (scoring->app->store != NULL &&
-        keep_wanted(&scoring->entry->policy, state->grammar.keep)) {
+    if (keep_wanted_of(scoring, state->grammar.keep)) {
         if (!scoring_has_rows(scoring)) {
             reply_problem_at(request, reply, 400,
                              "keep: comes after more data than are held; write "
@@ -286,7 +281,7 @@ static bool answer(struct infer_request *state, struct request *request,
         state->answer.kept =
             keep_name_rows(&scoring->rows, &worker->ids) && keep_scored(scoring);
     }
-    start = scoring_clock();
+    start = clock_monotonic();
     write_answer(state, reply);
     scoring_written(scoring, start);
     return true;

@@ -10,7 +10,7 @@ bool infer_check_values(struct infer_grammar *grammar)
 {
     struct rows *rows = grammar->base.rows;
     size_t columns = rows->columns.count;
-    if (!grammar->has_type || rows->fault.status != 0 ||
+    if (!grammar->has_type || grammar->has_binary_size || rows->fault.status != 0 ||
         (tensor_type_is_float(grammar->type) && !grammar->has_booleans)) {
         return rows->fault.status == 0;
     }

@@ -19,6 +19,11 @@ bool keep_wanted(const struct policy *policy, bool asked)
     return asked;
 }
 
+bool keep_wanted_of(const struct scoring *scoring, bool asked)
+{
+    return scoring->app->store != NULL && keep_wanted(&scoring->entry->policy, asked);
+}
+
 /* The ids as strings, behind their addresses in one block. */
 static const char **list_ids(const struct rows *rows)
 {

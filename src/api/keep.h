@@ -12,6 +12,9 @@
 /* Whether the policy has the rows of a request kept, `asked` being its own wish. */
 bool keep_wanted(const struct policy *policy, bool asked);
 
+/* The same for a request under way: false, too, where there is no store. */
+bool keep_wanted_of(const struct scoring *scoring, bool asked);
+
 /* Ids of our own where the request brings none, so that all that names a row has the same
  * one. False: out of memory, rows->fault says so. */
 bool keep_name_rows(struct rows *rows, struct uuid_source *source);

@@ -10,9 +10,7 @@
 #include "api/keep.h"
 #include "api/npy_rows.h"
 #include "api/score_answer.h"
-
-/* Answers of more rows leave in pieces. */
-enum { WHOLE_ROWS_MAX = 4096 };
+#include "base/clock.h"
 
 /* One request under way. */
 struct score_request {
@@ -84,8 +82,6 @@ bool score_begin(void *closure, struct request *request, struct reply *reply)
     if (!scoring_begin(&state->scoring, app, request, reply)) {
         return false;
     }
-    state->scoring.wants_rows =
-        app->store != NULL && keep_wanted(&state->scoring.entry->policy, false);
     start_decoder(state, request); /* a fault is reported with the body's */
     return true;
 }
@@ -103,7 +99,7 @@ void score_body(void *closure, struct request *request, const char *bytes, size_
 {
     struct score_request *state = request->state;
     struct scoring *scoring = &state->scoring;
-    double start = scoring_clock();
+    double start = clock_monotonic();
     (void)closure;
     if (scoring->rows.fault.status != 0) {
         return;
@@ -124,7 +120,7 @@ void score_body(void *closure, struct request *request, const char *bytes, size_
 static bool decoded(struct score_request *state, const struct request *request)
 {
     struct scoring *scoring = &state->scoring;
-    double start = scoring_clock();
+    double start = clock_monotonic();
     if (scoring->rows.fault.status == 0 && !state->whole) {
         state->whole = request->body_type == BODY_CSV   ? csv_rows_finish(&state->csv)
                        : request->body_type == BODY_NPY ? npy_rows_finish(&state->npy)
@@ -219,8 +215,7 @@ static bool read_options(struct options *out, const struct score_request *state,
     bool asked = json && state->json.grammar.keep;
     out->explained = wanted < (double)features ? (size_t)wanted : features;
     out->asked_to_keep = asked;
-    out->keep =
-        scoring->app->store != NULL && keep_wanted(&scoring->entry->policy, asked);
+    out->keep = keep_wanted_of(scoring, asked);
     return check_explained(scoring, out->explained, request, reply) &&
            (!out->keep || check_rows_are_held(scoring, "keep", request, reply));
 }
@@ -245,7 +240,7 @@ static void write_answer(struct score_request *state, const struct options *opti
     reply->status = 200;
     reply->content_type = "application/json";
     score_answer_head(answer, &reply->body);
-    if (state->scoring.scored > WHOLE_ROWS_MAX) {
+    if (state->scoring.scored > SCORING_WHOLE_ROWS) {
         reply->next = next_piece;
         return;
     }
@@ -281,7 +276,7 @@ static bool answer(struct score_request *state, struct request *request,
         return false;
     }
     bool kept = options.keep && keep_scored(scoring);
-    double start = scoring_clock();
+    double start = clock_monotonic();
     write_answer(state, &options, kept, worker, reply);
     scoring_written(scoring, start);
     return true;

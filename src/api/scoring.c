@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/cores.h"
+#include "api/keep.h"
 #include "api/model_columns.h"
 #include "api/models.h"
 #include "base/clock.h"
@@ -35,13 +36,13 @@ bool scoring_begin(struct scoring *scoring, struct app *app, struct request *req
     scoring->started = clock_monotonic();
     scoring->sample = (struct inference_sample){.rows = 0};
     scoring->scored = scoring->anomalous = 0;
-    scoring->wants_rows = false;
     scoring->catalog = registry_acquire(app->registry);
     scoring->version =
         models_find_version(scoring->catalog, request, reply, &scoring->entry);
     if (scoring->version == NULL) {
         return false;
     }
+    scoring->wants_rows = keep_wanted_of(scoring, false);
     reset_rows(scoring); /* a fault is reported with the body's */
     return true;
 }
@@ -79,11 +80,6 @@ static uint64_t nanoseconds(double since)
 {
     double seconds = clock_monotonic() - since;
     return seconds > 0 ? (uint64_t)(seconds * 1e9) : 0;
-}
-
-double scoring_clock(void)
-{
-    return clock_monotonic();
 }
 
 void scoring_decoded(struct scoring *scoring, double since)

@@ -12,7 +12,10 @@
 #include "api/app.h"
 #include "api/rows.h"
 
-enum { SCORING_HELD_MAX = 4 << 20 }; /* bytes of scored rows that are kept anyway */
+enum {
+    SCORING_HELD_MAX = 4 << 20, /* bytes of scored rows that are kept anyway */
+    SCORING_WHOLE_ROWS = 4096,  /* answers of more rows leave in pieces */
+};
 
 struct scoring {
     struct app *app;
@@ -44,8 +47,8 @@ bool scoring_begin(struct scoring *scoring, struct app *app, struct request *req
 void scoring_end(struct scoring *scoring);
 void scoring_done(struct scoring *scoring);
 
-/* What has passed since then went into the input, or into the answer. */
-double scoring_clock(void);
+/* What has passed since then (clock_monotonic()) went into the input, or into the answer.
+ */
 void scoring_decoded(struct scoring *scoring, double since);
 void scoring_written(struct scoring *scoring, double since);
 

@@ -108,11 +108,6 @@ static char *make_name(struct onnx_graph *graph, const char *prefix)
     return copy_text(graph, text);
 }
 
-static const char *name_or_empty(const char *name)
-{
-    return name == NULL ? "" : name;
-}
-
 /* ---- Inputs and outputs ------------------------------------------------------------ */
 
 static Onnx__TensorShapeProto *make_shape(struct onnx_graph *graph, size_t rank,
@@ -315,7 +310,7 @@ const char *onnx_graph_node(struct onnx_graph *graph, const char *op,
     node->output = output;
     add_attributes(graph, node, attributes);
     add(graph, &graph->nodes, node);
-    return name_or_empty(name);
+    return name;
 }
 
 const char *onnx_graph_apply(struct onnx_graph *graph, const char *op, const char *a,
