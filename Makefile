@@ -5,7 +5,7 @@
 # ---- What is needed from Debian 12: the only list there is ---------------------------------
 BUILD_PACKAGES = gcc libc6-dev pkg-config libmicrohttpd-dev libjansson-dev \
     libopenblas-pthread-dev libyaml-dev zlib1g-dev nettle-dev libsqlite3-dev \
-    libprotobuf-c-dev protobuf-c-compiler libonnx-dev
+    libprotobuf-c-dev protobuf-c-compiler libonnx-dev libgnutls28-dev
 RUN_PACKAGES = $(BUILD_PACKAGES) dataset-fashion-mnist curl jq
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang-format python3 python3-pytest python3-onnx \
     python3-numpy python3-yaml groff-base
@@ -25,7 +25,7 @@ BUILD = build/$(VARIANT)
 GENERATED = build/generated
 CC = gcc
 PYTHON = /usr/bin/python3
-LIBRARIES = libmicrohttpd jansson yaml-0.1 zlib nettle openblas sqlite3 libprotobuf-c
+LIBRARIES = libmicrohttpd jansson yaml-0.1 zlib nettle openblas sqlite3 libprotobuf-c gnutls
 
 PREFIX = /usr/local
 SYSCONFDIR = /etc
@@ -53,7 +53,8 @@ LIBRARY_CFLAGS = $(eval LIBRARY_CFLAGS := $(shell pkg-config --cflags $(LIBRARIE
 LIBRARY_LIBS = $(eval LIBRARY_LIBS := $(shell pkg-config --libs $(LIBRARIES)))$(LIBRARY_LIBS)
 
 LIB_SOURCES = $(wildcard src/base/*.c src/nn/*.c src/data/*.c src/onnx/*.c src/model/*.c)
-STORE_SOURCES = $(wildcard src/store/*.c)
+# What both programs share beyond the library.
+STORE_SOURCES = $(wildcard src/store/*.c src/access/*.c)
 SERVER_SOURCES = $(wildcard src/http/*.c src/learn/*.c src/api/*.c)
 TOOL_SOURCES = $(wildcard src/tool/*.c)
 DAEMON_SOURCES = $(wildcard src/daemon/*.c)

@@ -22,6 +22,8 @@
 
 enum { APP_SERVERS = 2 }; /* the one for clients, the one for operations */
 
+struct audit; /* audit.h */
+
 struct app {
     struct registry *registry;
     /* NULL where there is none: what needs it answers 503. */
@@ -29,6 +31,7 @@ struct app {
     struct learner *learner;
     struct review *review;
     struct metrics *metrics;
+    struct audit *audit;                     /* NULL: nothing is written */
     struct inference_stats *inference_stats; /* NULL: nothing is counted */
     struct cores *cores;     /* NULL: each request is scored by its own thread alone */
     struct batcher *batcher; /* NULL: no request waits for others */

@@ -6,6 +6,7 @@
 #include "api/learning_view.h"
 #include "api/values.h"
 #include "base/clock.h"
+#include "http/auth.h"
 
 enum { MODEL_NAME_MAX = 64, VERSION_DIGITS_MAX = 9 };
 
@@ -158,6 +159,9 @@ void handle_models(void *closure, struct request *request, struct reply *reply)
     const struct catalog *catalog = registry_acquire(app->registry);
     json_t *models = json_array();
     for (size_t i = 0; i < catalog->count; i++) {
+        if (!auth_allows(request, ROLE_ANY, catalog->entries[i].name)) {
+            continue;
+        }
         json_t *model = describe_entry(&catalog->entries[i]);
         learning_view_add(model, app, &catalog->entries[i]);
         json_array_append_new(models, model);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "api/audit.h"
 #include "api/endpoint.h"
 #include "api/models.h"
 #include "api/options.h"
@@ -122,6 +123,9 @@ static void activate(struct app *app, const char *model, const json_t *options,
         endpoint_fail(request, reply, &error);
         return;
     }
+    audit_event(app->audit, request, "version.activate", LOG_TEXT("model", model),
+                LOG_INTEGER("version", named), LOG_INTEGER("previous", live),
+                LOG_TEXT("hold", hold ? "yes" : "no"));
     reply_json(request, reply, 200,
                json_pack("{ss so so sb}", "model", model, "version", value_version(named),
                          "previous", value_version(live), "hold", hold));
@@ -158,5 +162,6 @@ void handle_release(void *closure, struct request *request, struct reply *reply)
         endpoint_fail(request, reply, &error);
         return;
     }
+    audit_event(app->audit, request, "version.release", LOG_TEXT("model", model));
     reply_json(request, reply, 200, json_pack("{ss sb}", "model", model, "hold", false));
 }

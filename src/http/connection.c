@@ -73,7 +73,9 @@ void connection_abort(struct connection *connection, const struct reply *reply)
 {
     uint64_t old = atomic_exchange(&connection->word, pack(CONNECTION_EXPIRED, 0));
     if (phase_of(old) != CONNECTION_EXPIRED) {
-        send_at_once(connection->descriptor, reply);
+        if (!connection->encrypted) {
+            send_at_once(connection->descriptor, reply);
+        }
         shutdown(connection->descriptor, SHUT_RDWR);
     }
 }
@@ -89,7 +91,9 @@ static void expire(struct connection_table *table, struct connection *connection
         return;
     }
     atomic_fetch_add(&table->expired, 1);
-    if (phase == CONNECTION_HEAD) {
+    if (connection->encrypted) {
+        /* it sees the end of the connection and no more */
+    } else if (phase == CONNECTION_HEAD) {
         send_problem(connection->descriptor, 408,
                      "the head of the request did not arrive within the time limit");
     } else if (phase == CONNECTION_BODY) {

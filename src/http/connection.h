@@ -28,9 +28,16 @@ enum connection_phase {
     CONNECTION_EXPIRED, /* shut down by us */
 };
 
+enum { CONNECTION_ADDRESS_MAX = 46, CONNECTION_NAME_MAX = 128 };
+
 struct connection {
     struct connection *previous, *next;
     int descriptor;
+    bool encrypted;                            /* nothing can be said past the library */
+    char address[CONNECTION_ADDRESS_MAX];      /* the client's; "" of a local socket */
+    char certificate[CONNECTION_NAME_MAX + 1]; /* the name in the client's; "" = none */
+    void *
+        credentials; /* of an encrypted one: what it works with, the owner's to give up */
     _Atomic uint64_t word; /* deadline in ms of CLOCK_MONOTONIC << 3 | phase */
     void *closure;         /* the owner's */
 };

@@ -22,7 +22,10 @@
 
 /* Bytes of a refused body that are read and dropped: a client that sends all before it
  * reads would get a reset instead of the answer. */
-enum { EXCHANGE_DISCARD_MAX = 64 << 20 };
+enum {
+    EXCHANGE_DISCARD_MAX = 64 << 20,
+    EXCHANGE_DISCARD_STRANGER = 1 << 20, /* of a client that is not let in */
+};
 
 enum exchange_stage {
     EXCHANGE_NEW,     /* not handed over, or not yet back */
@@ -81,6 +84,8 @@ void exchange_start(struct exchanges *all, struct exchange *exchange);
  * sets `refused`, and the reply says why. */
 void exchange_head(struct exchanges *all, struct exchange *exchange,
                    const struct head *head, bool http_1_1, struct uuid_source *ids);
+/* Bytes of its body that are dropped where it is refused. */
+size_t exchange_discard_max(const struct exchange *exchange);
 /* A part of the body. False: too much even to be dropped. */
 bool exchange_part(struct exchanges *all, struct exchange *exchange, const char *bytes,
                    size_t size);

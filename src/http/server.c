@@ -19,6 +19,7 @@
  */
 #include "http/server.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <microhttpd.h>
 #include <pthread.h>
@@ -36,11 +37,11 @@
 #include "http/exchange.h"
 #include "http/head.h"
 #include "http/listen.h"
+#include "http/response.h"
+#include "http/tls.h"
 
 enum {
     KEPT_REPLY_MAX = 1 << 20, /* bytes of a reply's buffer that an idle exchange keeps */
-    REPLY_PIECE = 64 << 10,   /* bytes that the library takes at once of an answer that
-                                 comes in pieces */
     THREAD_STACK = 512 << 10, /* bytes */
 };
 
@@ -125,65 +126,6 @@ static void give_exchange(struct exchange *exchange)
 
 /* ---- The answer ---- */
 
-static void add_headers(struct server *server, struct exchange *exchange,
-                        struct MHD_Response *response)
-{
-    struct reply *reply = &exchange->reply;
-    MHD_add_response_header(response, "Content-Type", reply->content_type);
-    MHD_add_response_header(response, "X-Request-Id", exchange->request.id);
-    if (reply->status == 405) {
-        MHD_add_response_header(response, "Allow", reply->allow);
-    }
-    if (reply->location[0] != '\0') {
-        MHD_add_response_header(response, "Location", reply->location);
-    }
-    if (reply->retry_after > 0) {
-        char seconds[16];
-        snprintf(seconds, sizeof seconds, "%u", reply->retry_after);
-        MHD_add_response_header(response, "Retry-After", seconds);
-    }
-    if (reply->has_header_length) {
-        char bytes[24];
-        snprintf(bytes, sizeof bytes, "%zu", reply->header_length);
-        MHD_add_response_header(response, "Inference-Header-Content-Length", bytes);
-    }
-    if (reply->close ||
-        atomic_load_explicit(&server->exchanges.draining, memory_order_relaxed)) {
-        MHD_add_response_header(response, "Connection", "close");
-    }
-}
-
-/* MHD's reader of a body that comes in pieces. */
-static ssize_t on_more(void *closure, uint64_t position, char *out, size_t room)
-{
-    struct exchange *exchange = closure;
-    const struct buffer *body = &exchange->reply.body;
-    (void)position;
-    if (!exchange_more(exchange)) {
-        return body->failed ? MHD_CONTENT_READER_END_WITH_ERROR
-                            : MHD_CONTENT_READER_END_OF_STREAM;
-    }
-    size_t size = body->length - exchange->taken;
-    size = size < room ? size : room;
-    memcpy(out, body->data + exchange->taken, size);
-    exchange->taken += size;
-    exchange->sent += size;
-    return (ssize_t)size;
-}
-
-/* The body stays with the exchange, which outlives the response. */
-static struct MHD_Response *make_response(struct exchange *exchange)
-{
-    struct reply *reply = &exchange->reply;
-    if (reply->next != NULL) {
-        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, REPLY_PIECE, on_more,
-                                                 exchange, NULL);
-    }
-    exchange->sent = reply->body.length;
-    return MHD_create_response_from_buffer(reply->body.length, reply->body.data,
-                                           MHD_RESPMEM_PERSISTENT);
-}
-
 static enum MHD_Result send_reply(struct server *server, struct exchange *exchange,
                                   struct MHD_Connection *connection)
 {
@@ -201,11 +143,13 @@ static enum MHD_Result send_reply(struct server *server, struct exchange *exchan
     if (reply->body.failed) {
         return MHD_NO;
     }
-    struct MHD_Response *response = make_response(exchange);
+    bool closes = reply->close ||
+                  atomic_load_explicit(&server->exchanges.draining, memory_order_relaxed);
+    struct MHD_Response *response =
+        response_new(exchange, closes, server->options.tls != NULL);
     if (response == NULL) {
         return MHD_NO;
     }
-    add_headers(server, exchange, response);
     enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
     MHD_destroy_response(response);
     exchange->queued = result == MHD_YES;
@@ -314,6 +258,19 @@ static enum MHD_Result on_header(void *closure, enum MHD_ValueKind kind, const c
     return MHD_YES;
 }
 
+/* With the first request of an encrypted connection the handshake is over. */
+static void note_certificate(struct connection *own, struct MHD_Connection *connection)
+{
+    if (own->encrypted && connection_phase(own) == CONNECTION_HEAD) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+        _Static_assert((int)CONNECTION_NAME_MAX >= (int)TLS_NAME_MAX, "the name fits");
+        if (info != NULL) {
+            tls_client_name(own->certificate, info->tls_session);
+        }
+    }
+}
+
 static enum MHD_Result on_head(struct server *server, struct MHD_Connection *connection,
                                const char *path, const char *method, const char *version,
                                void **state)
@@ -330,8 +287,11 @@ static enum MHD_Result on_head(struct server *server, struct MHD_Connection *con
     exchange->connection = own;
     exchange->request.method = http_method_parse(method);
     exchange->request.path = http_target_path(path);
+    exchange->request.address = own->address;
+    exchange->request.certificate = own->certificate;
     exchange->request.worker = thread->worker;
     *state = exchange;
+    note_certificate(own, connection);
     exchange_start(&server->exchanges, exchange);
     if (!connection_enter(own, CONNECTION_BODY,
                           (uint64_t)(exchange->started * 1e3) + body_ms)) {
@@ -344,7 +304,7 @@ static enum MHD_Result on_head(struct server *server, struct MHD_Connection *con
     exchange_head(&server->exchanges, exchange, &pass.head,
                   strcmp(version, "HTTP/1.1") == 0, &thread->ids);
     bool unread = pass.head.expects || exchange->reply.status == 400 ||
-                  exchange->request.content_length > EXCHANGE_DISCARD_MAX;
+                  exchange->request.content_length > exchange_discard_max(exchange);
     if (exchange->refused && unread) {
         exchange->reply.close = true;
         return send_reply(server, exchange, connection);
@@ -410,6 +370,34 @@ static void on_completed(void *closure, struct MHD_Connection *connection, void 
     exchanges_leave(&server->exchanges);
 }
 
+static void note_address(struct connection *own, struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info == NULL ? NULL : info->client_addr;
+    if (address != NULL && address->sa_family == AF_INET) {
+        const struct sockaddr_in *four =
+            (const struct sockaddr_in *)(const void *)address;
+        inet_ntop(AF_INET, &four->sin_addr, own->address, sizeof own->address);
+    } else if (address != NULL && address->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *six =
+            (const struct sockaddr_in6 *)(const void *)address;
+        inet_ntop(AF_INET6, &six->sin6_addr, own->address, sizeof own->address);
+    }
+}
+
+static bool begin_tls(struct server *server, struct connection *own,
+                      struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    if (info == NULL) {
+        return false;
+    }
+    own->credentials = tls_begin(server->options.tls, info->tls_session);
+    return true;
+}
+
 static void on_connection(void *closure, struct MHD_Connection *connection,
                           void **context, enum MHD_ConnectionNotificationCode what)
 {
@@ -418,6 +406,7 @@ static void on_connection(void *closure, struct MHD_Connection *connection,
         struct connection *own = *context;
         if (own != NULL) {
             connection_remove(&server->connections, own);
+            tls_credentials_unref(own->credentials);
             free(own);
             *context = NULL;
         }
@@ -432,6 +421,12 @@ static void on_connection(void *closure, struct MHD_Connection *connection,
         return;
     }
     own->closure = thread;
+    own->encrypted = server->options.tls != NULL;
+    note_address(own, connection);
+    if (own->encrypted && !begin_tls(server, own, connection)) {
+        free(own);
+        return;
+    }
     *context = own;
     connection_add(&server->connections, own, info->connect_fd,
                    connection_now() + atomic_load(&server->exchanges.limits.head_ms));
@@ -470,11 +465,20 @@ static struct MHD_Daemon *start_library(struct server *server, int descriptor)
     unsigned flags = MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC |
                      MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME;
     flags |= server->address[0] == '[' ? (unsigned)MHD_USE_IPv6 : 0;
-    intptr_t pool = options->threads > 1 ? (intptr_t)options->threads : 0;
-    struct MHD_OptionItem pool_size[] = {
-        {pool > 0 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, pool, NULL},
-        {MHD_OPTION_END, 0, NULL},
-    };
+    struct MHD_OptionItem more[4] = {{MHD_OPTION_END, 0, NULL}};
+    size_t count = 0;
+    if (options->threads > 1) {
+        more[count++] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE,
+                                                (intptr_t)options->threads, NULL};
+    }
+    if (options->tls != NULL) {
+        flags |= MHD_USE_TLS;
+        more[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK,
+                                                (intptr_t)tls_retrieve, NULL};
+        more[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0,
+                                                (void *)(uintptr_t)TLS_PRIORITIES};
+    }
+    more[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     return MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER,
         on_library_message, NULL, MHD_OPTION_LISTEN_SOCKET, descriptor,
@@ -484,7 +488,7 @@ static struct MHD_Daemon *start_library(struct server *server, int descriptor)
         MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_THREAD_STACK_SIZE,
         (size_t)THREAD_STACK, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_UNESCAPE_CALLBACK,
-        no_unescape, NULL, MHD_OPTION_ARRAY, pool_size, MHD_OPTION_END);
+        no_unescape, NULL, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
 }
 
 static int start_executor(struct server *server, struct deepsad_error *error)
