@@ -18,13 +18,10 @@ enum {
     FILE_MODE = 0640,
 };
 
-enum target { TARGET_NONE, TARGET_LOG, TARGET_FILE };
-
 struct audit {
     pthread_mutex_t mutex;
-    enum target target;
-    int descriptor; /* -1 = none */
-    bool failing;   /* the last line could not be written */
+    struct audit_sink sink;
+    bool failing; /* the last line could not be written */
     double allowance, counted_at;
     uint64_t left_out;
 };
@@ -34,7 +31,7 @@ struct audit *audit_new(void)
     struct audit *audit = calloc(1, sizeof *audit);
     if (audit != NULL) {
         pthread_mutex_init(&audit->mutex, NULL);
-        audit->descriptor = -1;
+        audit->sink.descriptor = -1;
         audit->allowance = REFUSALS_AT_ONCE;
     }
     return audit;
@@ -43,35 +40,43 @@ struct audit *audit_new(void)
 void audit_free(struct audit *audit)
 {
     if (audit != NULL) {
-        if (audit->descriptor >= 0) {
-            close(audit->descriptor);
-        }
+        audit_close(&audit->sink);
         pthread_mutex_destroy(&audit->mutex);
         free(audit);
     }
 }
 
-int audit_set(struct audit *audit, const char *where, struct deepsad_error *error)
+int audit_open(struct audit_sink *out, const char *where, struct deepsad_error *error)
 {
-    enum target target = strcmp(where, "none") == 0  ? TARGET_NONE
-                         : strcmp(where, "log") == 0 ? TARGET_LOG
-                                                     : TARGET_FILE;
-    int descriptor = -1;
-    if (target == TARGET_FILE) {
-        descriptor = open(where, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, FILE_MODE);
-        if (descriptor < 0) {
-            return error_system(error, errno, "log.audit: %s", where);
-        }
+    struct audit_sink sink = {.kind = AUDIT_FILE, .descriptor = -1};
+    if (strcmp(where, "none") == 0 || strcmp(where, "log") == 0) {
+        sink.kind = where[0] == 'n' ? AUDIT_NONE : AUDIT_LOG;
+        *out = sink;
+        return DEEPSAD_OK;
     }
-    pthread_mutex_lock(&audit->mutex);
-    int old = audit->descriptor;
-    audit->descriptor = descriptor;
-    audit->target = target;
-    pthread_mutex_unlock(&audit->mutex);
-    if (old >= 0) {
-        close(old);
+    sink.descriptor = open(where, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, FILE_MODE);
+    if (sink.descriptor < 0) {
+        return error_system(error, errno, "log.audit: %s", where);
     }
+    *out = sink;
     return DEEPSAD_OK;
+}
+
+void audit_close(struct audit_sink *sink)
+{
+    if (sink->kind == AUDIT_FILE) {
+        close(sink->descriptor);
+    }
+    *sink = (struct audit_sink){.kind = AUDIT_NONE, .descriptor = -1};
+}
+
+void audit_set(struct audit *audit, const struct audit_sink *sink)
+{
+    pthread_mutex_lock(&audit->mutex);
+    struct audit_sink old = audit->sink;
+    audit->sink = *sink;
+    pthread_mutex_unlock(&audit->mutex);
+    audit_close(&old);
 }
 
 /* A line that cannot be written is said in the log, once until one can again: the request
@@ -82,7 +87,7 @@ static void append(struct audit *audit, const struct log_field *fields)
     log_format_line(&line, LOG_FORMAT_JSON, LOG_LEVEL_INFO, "audit", fields);
     ssize_t done;
     do {
-        done = line.failed ? -1 : write(audit->descriptor, line.data, line.length);
+        done = line.failed ? -1 : write(audit->sink.descriptor, line.data, line.length);
     } while (done < 0 && !line.failed && errno == EINTR);
     bool failed = line.failed || done != (ssize_t)line.length;
     if (failed && !audit->failing) {
@@ -95,9 +100,9 @@ static void append(struct audit *audit, const struct log_field *fields)
 
 static void write_line(struct audit *audit, const struct log_field *fields)
 {
-    if (audit->target == TARGET_FILE) {
+    if (audit->sink.kind == AUDIT_FILE) {
         append(audit, fields);
-    } else if (audit->target == TARGET_LOG) {
+    } else if (audit->sink.kind == AUDIT_LOG) {
         log_write(LOG_LEVEL_INFO, "audit", fields);
     }
 }

@@ -22,9 +22,17 @@ struct audit;
 struct audit *audit_new(void);
 void audit_free(struct audit *audit);
 
-/* Where lines go: "log", "none", or the path of a file that is appended to. To be called
- * again when the file was moved away. On failure all stays as it was. */
-int audit_set(struct audit *audit, const char *where, struct deepsad_error *error);
+/* Where lines go; plain value. */
+struct audit_sink {
+    enum { AUDIT_NONE, AUDIT_LOG, AUDIT_FILE } kind;
+    int descriptor; /* of AUDIT_FILE, else -1 */
+};
+
+/* "log", "none", or the path of a file that is appended to. */
+int audit_open(struct audit_sink *out, const char *where, struct deepsad_error *error);
+void audit_close(struct audit_sink *sink);
+/* Takes over the sink. At any time; again with the same path when the file was moved. */
+void audit_set(struct audit *audit, const struct audit_sink *sink);
 
 /* audit_event(audit, request, "label.record", LOG_TEXT("model", name), ...): who asked is
  * added. `audit` may be NULL. At most AUDIT_FIELDS_MAX fields. */

@@ -14,6 +14,7 @@
 #include "api/routes.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "daemon/access.h"
 #include "daemon/instance.h"
 #include "daemon/notify.h"
 #include "daemon/signals.h"
@@ -25,6 +26,7 @@ struct daemon {
     const struct config_sources *sources;
     char *models_directory; /* that the registry and the learner work on */
     struct app app;
+    struct access access;
     int instance; /* descriptor of the lock on the state directory, -1 = none */
 };
 
@@ -111,13 +113,19 @@ static int load_next(struct daemon *daemon, struct deepsad_error *error)
     if (status != DEEPSAD_OK) {
         return status;
     }
+    struct access_next access = {.audit = {.descriptor = -1}};
     struct registry_options options = config_registry(&next);
     options.directory = daemon->models_directory; /* the learner's, too */
-    status = registry_reload(daemon->app.registry, &options, error);
+    status = access_load(&access, &next, &daemon->access, error);
+    if (status == DEEPSAD_OK) {
+        status = registry_reload(daemon->app.registry, &options, error);
+    }
     if (status != DEEPSAD_OK) {
+        access_next_done(&access);
         config_done(&next);
         return status;
     }
+    access_reload(&daemon->access, &access, &next);
     config_log_fixed(&daemon->config, &next);
     config_done(&daemon->config);
     daemon->config = next;
@@ -195,6 +203,9 @@ static int start_server(struct daemon *daemon, size_t index, const char *listen,
     bool operations = index > 0;
     struct server_options options = {
         .listen = listen,
+        .tls = operations ? NULL : daemon->access.tls,
+        .auth = operations ? NULL : daemon->access.auth,
+        .quota = operations ? NULL : daemon->access.quota,
         .threads = operations ? 1 : config->server.threads,
         .blocking_threads = operations ? 1 : config->server.blocking_threads,
         .connections = operations ? 64 : config->server.connections,
@@ -250,7 +261,8 @@ static void drain(struct daemon *daemon)
 
 static void serve(struct daemon *daemon)
 {
-    fprintf(stderr, "deepsadd: listening on http://%s\n",
+    fprintf(stderr, "deepsadd: listening on http%s://%s\n",
+            daemon->access.tls == NULL ? "" : "s",
             server_address(daemon->app.servers[0]));
     if (daemon->app.servers[1] != NULL) {
         log_event(LOG_LEVEL_INFO, "serving health and metrics",
@@ -273,12 +285,26 @@ static void serve(struct daemon *daemon)
     drain(daemon);
 }
 
+static int start_access(struct daemon *daemon, struct deepsad_error *error)
+{
+    struct access_next next;
+    int status = access_load(&next, &daemon->config, NULL, error);
+    if (status == DEEPSAD_OK) {
+        status = access_start(&daemon->access, &next, &daemon->config, error);
+    }
+    daemon->app.audit = daemon->access.audit;
+    return status;
+}
+
 static int start(struct daemon *daemon, struct deepsad_error *error)
 {
     struct app *app = &daemon->app;
     struct registry_options options = config_registry(&daemon->config);
     options.directory = daemon->models_directory;
     int status = signals_init(error);
+    if (status == DEEPSAD_OK) {
+        status = start_access(daemon, error);
+    }
     if (status == DEEPSAD_OK) {
         status = matrix_blas_init(error);
     }
@@ -328,6 +354,7 @@ static void stop(struct daemon *daemon)
     cores_free(app->cores);
     inference_stats_free(app->inference_stats);
     metrics_free(app->metrics);
+    access_done(&daemon->access);
     if (daemon->instance >= 0) {
         close(daemon->instance);
     }
@@ -377,7 +404,12 @@ int daemon_check_models(const struct config *config, struct deepsad_error *error
 {
     struct registry_options options = config_registry(config);
     struct registry *registry;
+    struct access_next access = {.audit = {.descriptor = -1}};
     int status = check_state(config->state.directory, error);
+    if (status == DEEPSAD_OK) {
+        status = access_load(&access, config, NULL, error);
+        access_next_done(&access);
+    }
     if (status == DEEPSAD_OK) {
         status = matrix_blas_init(error);
     }

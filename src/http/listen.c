@@ -59,6 +59,47 @@ int listen_check(const char *where, struct deepsad_error *error)
     return parse(&place, where, error);
 }
 
+static bool is_loopback(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET) {
+        const struct sockaddr_in *four =
+            (const struct sockaddr_in *)(const void *)address;
+        return ntohl(four->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)address;
+    return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
+}
+
+static int look_up(struct addrinfo **list, const struct place *place, const char *where,
+                   struct deepsad_error *error)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    int failure = getaddrinfo(place->host, place->port, &hints, list);
+    return failure == 0 ? DEEPSAD_OK
+                        : error_set(error, DEEPSAD_INVALID, "listen address \"%s\": %s",
+                                    where, gai_strerror(failure));
+}
+
+int listen_is_local(bool *local, const char *where, struct deepsad_error *error)
+{
+    struct place place;
+    struct addrinfo *list = NULL;
+    int status = parse(&place, where, error);
+    if (status == DEEPSAD_OK) {
+        status = look_up(&list, &place, where, error);
+    }
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    *local = true;
+    for (const struct addrinfo *one = list; one != NULL; one = one->ai_next) {
+        *local = *local && is_loopback(one->ai_addr);
+    }
+    freeaddrinfo(list);
+    return DEEPSAD_OK;
+}
+
 /* The descriptor, or -1 with errno. */
 static int bind_one(const struct addrinfo *info)
 {
@@ -103,13 +144,10 @@ int listen_open(int *descriptor, char address[static LISTEN_ADDRESS_MAX],
     if (status != DEEPSAD_OK) {
         return status;
     }
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *list = NULL;
-    int failure = getaddrinfo(place.host, place.port, &hints, &list);
-    if (failure != 0) {
-        return error_set(error, DEEPSAD_INVALID, "listen address \"%s\": %s", where,
-                         gai_strerror(failure));
+    status = look_up(&list, &place, where, error);
+    if (status != DEEPSAD_OK) {
+        return status;
     }
     int bound = -1;
     for (const struct addrinfo *one = list; one != NULL && bound < 0;

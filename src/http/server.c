@@ -472,9 +472,11 @@ static struct MHD_Daemon *start_library(struct server *server, int descriptor)
                                                 (intptr_t)options->threads, NULL};
     }
     if (options->tls != NULL) {
+        /* a function as the pointer that the option is taken for */
+        void *retrieve = (void *)(uintptr_t)tls_retrieve;
         flags |= MHD_USE_TLS;
-        more[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK,
-                                                (intptr_t)tls_retrieve, NULL};
+        more[count++] =
+            (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK, 0, retrieve};
         more[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0,
                                                 (void *)(uintptr_t)TLS_PRIORITIES};
     }
