@@ -210,15 +210,13 @@ tsan: ## the suite under ThreadSanitizer
 	@OPENBLAS_NUM_THREADS=1 TSAN_OPTIONS=halt_on_error=1 $(MAKE) -s VARIANT=tsan check
 
 FUZZ_SECONDS = 60
-fuzz: ## libFuzzer on every parser, FUZZ_SECONDS each
+FUZZ_RUNS = -1
+fuzz: ## libFuzzer on every parser, each FUZZ_SECONDS or FUZZ_RUNS
 	$(call require,$(FUZZ_PACKAGES))
 	@$(MAKE) -s -j$$(nproc) VARIANT=fuzz CC=clang fuzz-run
 fuzz-run: $(FUZZERS)
-	@for fuzzer in $(FUZZERS); do name=$$(basename $$fuzzer | sed s/fuzz_//); \
-	    mkdir -p $(BUILD)/corpus/$$name; echo "fuzzing $$name"; \
-	    $$fuzzer -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
-	        -artifact_prefix=$(BUILD)/corpus/ \
-	        $(BUILD)/corpus/$$name tests/fuzz/corpus/$$name || exit 1; done
+	@mkdir -p $(BUILD)/found
+	@sh tests/fuzz/run.sh $(BUILD)/found $(FUZZ_SECONDS) $(FUZZ_RUNS) $(FUZZERS)
 
 golden: ## make PyTorch's golden values again (needs python3-torch)
 	$(PYTHON) tests/golden/make_golden.py
