@@ -8,7 +8,7 @@ BUILD_PACKAGES = gcc libc6-dev pkg-config libmicrohttpd-dev libjansson-dev \
     libprotobuf-c-dev protobuf-c-compiler libonnx-dev libgnutls28-dev
 RUN_PACKAGES = $(BUILD_PACKAGES) dataset-fashion-mnist curl jq
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang-format python3 python3-pytest python3-onnx \
-    python3-numpy python3-yaml groff-base
+    python3-numpy python3-yaml groff-base openssl
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy cppcheck
 FUZZ_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-14-dev
 COVERAGE_PACKAGES = $(TEST_PACKAGES) gcovr
@@ -40,7 +40,7 @@ CFLAGS_asan = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
     -fno-omit-frame-pointer
 CFLAGS_tsan = -O1 -g -fsanitize=thread
 CFLAGS_cov = -O0 -g --coverage
-CFLAGS_fuzz = -O1 -g -fsanitize=fuzzer-no-link,address,undefined
+CFLAGS_fuzz = -O2 -g -fsanitize=fuzzer-no-link,address,undefined
 # Contraction to fused multiply-adds and no errno from sqrt: what vectorised loops need.
 # Nothing of -ffast-math: NaN is a missing value here.
 CFLAGS += $(CFLAGS_$(VARIANT)) -std=c17 -D_GNU_SOURCE -pthread -fopenmp-simd \

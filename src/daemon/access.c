@@ -138,37 +138,15 @@ void access_next_done(struct access_next *next)
 
 /* ---- Taking over ------------------------------------------------------------------- */
 
-static void say(const struct access *access, const struct config *config,
-                const struct tls_credentials *credentials)
-{
-    if (!access->asked && config->tls.clients != TLS_CLIENTS_REQUIRED) {
-        bool open = config->server.insecure == INSECURE_OPEN;
-        log_event(open ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
-                  open ? "nobody is asked for a token"
-                       : "there are no tokens: only this machine is served",
-                  LOG_TEXT("tokens", config->access.tokens));
-    }
-    if (credentials == NULL) {
-        return;
-    }
-    int64_t left = tls_credentials_expire(credentials) - clock_realtime_ms() / 1000;
-    if (left < (int64_t)EXPIRY_WARNING * 86400) {
-        log_event(LOG_LEVEL_WARNING,
-                  left < 0 ? "the certificate has expired" : "the certificate ends soon",
-                  LOG_TEXT("certificate", config->tls.certificate),
-                  LOG_NUMBER("days_left", (double)left / 86400));
-    }
-}
-
 void access_reload(struct access *access, struct access_next *next,
                    const struct config *config)
 {
     access->asked = next->tokens != NULL;
-    say(access, config, next->credentials);
     auth_set(access->auth, next->tokens);
     quota_set(access->quota, config->limits.client_rate,
               (double)config->limits.client_burst);
     if (access->tls != NULL && next->credentials != NULL) {
+        access->certificate_ends = tls_credentials_expire(next->credentials);
         tls_set(access->tls, next->credentials);
     } else {
         tls_credentials_unref(next->credentials);
@@ -195,6 +173,24 @@ int access_start(struct access *access, struct access_next *next,
     }
     access_reload(access, next, config);
     return DEEPSAD_OK;
+}
+
+void access_log(const struct access *access, const struct config *config)
+{
+    if (!access->asked && config->tls.clients != TLS_CLIENTS_REQUIRED) {
+        bool open = config->server.insecure == INSECURE_OPEN;
+        log_event(open ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+                  open ? "nobody is asked for a token"
+                       : "there are no tokens: only this machine is served",
+                  LOG_TEXT("tokens", config->access.tokens));
+    }
+    int64_t left = access->certificate_ends - clock_realtime_ms() / 1000;
+    if (access->tls != NULL && left < (int64_t)EXPIRY_WARNING * 86400) {
+        log_event(LOG_LEVEL_WARNING,
+                  left < 0 ? "the certificate has expired" : "the certificate ends soon",
+                  LOG_TEXT("certificate", config->tls.certificate),
+                  LOG_NUMBER("days_left", (double)left / 86400));
+    }
 }
 
 void access_done(struct access *access)

@@ -20,7 +20,8 @@ struct access {
     struct quota *quota;
     struct tls *tls; /* NULL: without */
     struct audit *audit;
-    bool asked; /* tokens are in force */
+    bool asked;               /* tokens are in force */
+    int64_t certificate_ends; /* seconds since 1970 */
 };
 
 /* What is read anew; to be taken over or dropped. */
@@ -42,6 +43,8 @@ int access_start(struct access *access, struct access_next *next,
 /* At a reload; takes over `next`. */
 void access_reload(struct access *access, struct access_next *next,
                    const struct config *config);
+/* Says what an operator should know: that nobody is asked, that a certificate ends. */
+void access_log(const struct access *access, const struct config *config);
 /* After the servers are gone. */
 void access_done(struct access *access);
 

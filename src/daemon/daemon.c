@@ -140,6 +140,7 @@ static void reload(struct daemon *daemon)
     double start = clock_monotonic();
     bool success = load_next(daemon, &error) == DEEPSAD_OK;
     if (success) {
+        access_log(&daemon->access, &daemon->config);
         log_models(daemon->app.registry);
         log_event(LOG_LEVEL_INFO, "reloaded",
                   LOG_NUMBER("seconds", clock_monotonic() - start));
@@ -271,6 +272,7 @@ static void serve(struct daemon *daemon)
     log_event(LOG_LEVEL_INFO, "started", LOG_TEXT("version", DEEPSAD_VERSION),
               LOG_TEXT("blas", matrix_blas_description()),
               LOG_INTEGER("threads", daemon->config.server.threads));
+    access_log(&daemon->access, &daemon->config);
     log_models(daemon->app.registry);
     notify_send("READY=1");
     int interval = notify_watchdog_interval();

@@ -8,6 +8,9 @@
 #include <string.h>
 #include <sys/random.h>
 
+/* Seconds: what rounding makes of a debt that is just paid. */
+static const double SLACK = 1e-6;
+
 enum { GROUPS = 8192, PLACES = 4, LOCKS = 64 };
 
 struct place {
@@ -127,7 +130,7 @@ bool quota_take(struct quota *quota, struct quota_state *out, uint64_t client, d
     pthread_mutex_lock(lock);
     struct place *place = find(quota->groups[group], mixed);
     double debt = place->whole_at > now ? place->whole_at - now : 0;
-    bool taken = debt + interval <= burst * interval * (1 + 1e-12);
+    bool taken = debt + interval <= burst * interval + SLACK;
     if (taken) {
         debt += interval;
         place->whole_at = now + debt;

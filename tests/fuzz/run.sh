@@ -13,7 +13,8 @@ for target in "$@"; do
     log=$folder/$name.log
     mkdir -p "$found"
     result=clean
-    "$target" -max_total_time="$seconds" -runs="$runs" -timeout=20 -rss_limit_mb=2048 \
+    case $name in model | safetensors | import) longest=8192 ;; *) longest=1024 ;; esac
+    "$target" -max_total_time="$seconds" -runs="$runs" -timeout=20 -max_len=$longest -rss_limit_mb=2048 \
         -print_final_stats=1 -artifact_prefix="$folder/$name-" "$found" \
         "tests/fuzz/corpus/$name" >"$log" 2>&1 || { result=FOUND; status=1; }
     executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
