@@ -199,6 +199,11 @@ power-cut: ## CUTS simulated power cuts under load of labels (as root)
 	@$(MAKE) -s -j$$(nproc) faults
 	@$(PYTHON) tests/faults/power_cut.py --cuts $(CUTS) --writer $(BUILD)/faults/label_writer
 
+slow-clients: ## 4,500 connections that are held open, and what others notice of them
+	$(call require,$(LOOP_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) all
+	@$(PYTHON) -B tests/hostile/slow_clients.py $(SLOW)
+
 asan: ## the suite under AddressSanitizer, LeakSanitizer and UBSan
 	$(call require,$(TEST_PACKAGES))
 	@$(MAKE) -s -j$$(nproc) VARIANT=asan tests
@@ -344,7 +349,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 .PHONY: all packages programs run test tests check unit fuzz-smoke blackbox swap hostile kill faults \
-    power-cut asan tsan fuzz fuzz-run \
+    power-cut slow-clients asan tsan fuzz fuzz-run \
     golden coverage layers format format-check lint lint-tidy lint-cppcheck lint-analyzer \
     bench onnx bench-serving bench-batching bench-train bench-reference bench-paper \
     $(PAPER_TABLES:%=bench-paper-%) loop install clean help

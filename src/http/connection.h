@@ -5,6 +5,9 @@
  * each phase of a connection has an absolute deadline, and a reaper thread shuts down the
  * sockets of those that miss it; while no answer has begun, with a 408.
  *
+ * Where places are scarce, those who have waited longest without sending what they should
+ * lose theirs before the deadline: see connection_evict().
+ *
  * Locks: the table's mutex guards the list and, while it is held, the descriptors in it
  * (a connection leaves the list before its descriptor is closed); a leaf.
  */
@@ -42,17 +45,33 @@ struct connection {
     void *closure;         /* the owner's */
 };
 
+struct connection_times {
+    uint64_t limit_ms, peace_ms;
+};
+
+/* Where more than half of the places are taken, the reaper also expires connections that
+ * have been in their phase for longer than its time of peace: the library accepts nobody
+ * when all are taken. */
+struct connection_room {
+    size_t places;
+    struct connection_times (*times)(void *closure, enum connection_phase phase);
+    void *closure;
+};
+
 struct connection_table {
+    struct connection_room room;
     pthread_mutex_t mutex;
     pthread_cond_t changed; /* no longer empty, or stopping */
     struct connection *first;
     atomic_size_t count;
-    _Atomic uint64_t expired; /* connections over a deadline so far */
+    _Atomic uint64_t expired; /* connections over a deadline so far, or evicted */
     bool stopping;
     pthread_t reaper;
 };
 
-int connection_table_init(struct connection_table *table, struct deepsad_error *error);
+int connection_table_init(struct connection_table *table,
+                          const struct connection_room *room,
+                          struct deepsad_error *error);
 /* Joins the reaper; then done, when the library's threads have ended, too. */
 void connection_table_stop(struct connection_table *table);
 void connection_table_done(struct connection_table *table);
@@ -66,9 +85,19 @@ bool connection_enter(struct connection *connection, enum connection_phase phase
                       uint64_t deadline_ms);
 enum connection_phase connection_phase(const struct connection *connection);
 
+/* Somebody else needs the place: expires the connection that is next to its deadline
+ * among those in `phase` whose deadline is less than `left_ms` away, so that one which
+ * has just begun is left in peace. False: there is none. Takes the time of a walk over
+ * all. */
+bool connection_evict(struct connection_table *table, enum connection_phase phase,
+                      uint64_t left_ms);
+
 /* Sends the reply past the library and shuts the connection down: the way out where no
  * regular answer is possible any more. */
 void connection_abort(struct connection *connection, const struct reply *reply);
+
+/* Whether the kernel holds bytes that the client has not taken. */
+bool connection_unsent(int descriptor);
 
 /* Milliseconds of CLOCK_MONOTONIC. */
 uint64_t connection_now(void);

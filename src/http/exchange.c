@@ -11,7 +11,7 @@
 #include "http/origin.h"
 #include "http/quota.h"
 
-enum { RETRY_AFTER = 1 /* seconds */ };
+enum { RETRY_AFTER = 1 /* seconds */, SLOW_BODY_MS = 100 };
 
 /* ---- All of a server ---- */
 
@@ -152,20 +152,31 @@ static void refuse_load(struct exchange *exchange, const char *why)
     exchange->reply.retry_after = RETRY_AFTER;
 }
 
+/* The slowest of those whose body is awaited since SLOW_BODY_MS gives way. */
+static bool make_room(struct exchanges *all)
+{
+    unsigned body_ms = atomic_load_explicit(&all->limits.body_ms, memory_order_relaxed);
+    return all->connections != NULL && body_ms > SLOW_BODY_MS &&
+           connection_evict(all->connections, CONNECTION_BODY, body_ms - SLOW_BODY_MS);
+}
+
 /* Whether there is room for one more; else the reply says so. */
 static bool has_room(struct exchanges *all, struct exchange *exchange)
 {
     size_t limit = atomic_load(&all->limits.in_flight);
-    if (atomic_load_explicit(&all->active, memory_order_relaxed) > limit) {
+    bool blocks = (exchange->route->flags & ROUTE_MAY_BLOCK) != 0;
+    if (blocks && atomic_load(&all->waiting) >= (limit + 1) / 2) {
+        refuse_load(exchange, "too many requests at once that wait for the disk (half of "
+                              "limits.in_flight)");
+        return false;
+    }
+    if (atomic_fetch_add(&all->in_work, 1) >= limit && !make_room(all)) {
+        atomic_fetch_sub(&all->in_work, 1);
         refuse_load(exchange, "too many requests at once (limits.in_flight)");
         return false;
     }
-    if (!exchange->waits || atomic_load(&all->waiting) <= (limit + 1) / 2) {
-        return true;
-    }
-    refuse_load(exchange, "too many requests at once that may have to wait for the disk "
-                          "(half of limits.in_flight)");
-    return false;
+    exchange->admitted = true;
+    return true;
 }
 
 /* Whether the client may have one more request. The quota is the token's, where it is a
@@ -230,10 +241,6 @@ static bool begin(struct exchanges *all, struct exchange *exchange,
         reply->close = true;
         return false;
     }
-    if ((route->flags & ROUTE_MAY_BLOCK) != 0) {
-        exchange->waits = true;
-        atomic_fetch_add(&all->waiting, 1);
-    }
     if (!operations && !has_room(all, exchange)) {
         return false;
     }
@@ -283,6 +290,12 @@ bool exchange_part(struct exchanges *all, struct exchange *exchange, const char 
 bool exchange_may_block(const struct exchange *exchange)
 {
     return !exchange->refused && (exchange->route->flags & ROUTE_MAY_BLOCK) != 0;
+}
+
+void exchange_waits(struct exchanges *all, struct exchange *exchange)
+{
+    exchange->waits = true;
+    atomic_fetch_add(&all->waiting, 1);
 }
 
 bool exchange_defers(struct exchanges *all, struct exchange *exchange)
@@ -344,6 +357,9 @@ void exchange_end(struct exchanges *all, struct exchange *exchange)
     }
     if (exchange->waits) {
         atomic_fetch_sub(&all->waiting, 1);
+    }
+    if (exchange->admitted) {
+        atomic_fetch_sub(&all->in_work, 1);
     }
     auth_end(&exchange->request);
 }

@@ -42,6 +42,9 @@
 
 enum {
     KEPT_REPLY_MAX = 1 << 20, /* bytes of a reply's buffer that an idle exchange keeps */
+    IDLE_EXCHANGES = 8,       /* of a thread */
+    LONG_ANSWER = 64 << 10,   /* bytes */
+    PLACES_FULL = 80, /* per cent of the connections: from there on some give way */
     THREAD_STACK = 512 << 10, /* bytes */
 };
 
@@ -51,7 +54,8 @@ struct thread {
     struct server *server;
     void *worker;
     struct uuid_source ids;
-    struct exchange *free;
+    struct exchange *free; /* at most IDLE_EXCHANGES */
+    size_t free_count;
     struct thread *next;
 };
 
@@ -108,6 +112,7 @@ static struct exchange *take_exchange(struct thread *thread)
         exchange = calloc(1, sizeof *exchange);
     } else {
         thread->free = exchange->next;
+        thread->free_count--;
     }
     return exchange;
 }
@@ -115,6 +120,11 @@ static struct exchange *take_exchange(struct thread *thread)
 static void give_exchange(struct exchange *exchange)
 {
     struct thread *thread = exchange->owner;
+    if (thread->free_count == IDLE_EXCHANGES) {
+        reply_done(&exchange->reply);
+        free(exchange);
+        return;
+    }
     if (exchange->reply.body.capacity > KEPT_REPLY_MAX) {
         reply_done(&exchange->reply);
     }
@@ -122,6 +132,7 @@ static void give_exchange(struct exchange *exchange)
     struct reply reply = exchange->reply;
     *exchange = (struct exchange){.reply = reply, .next = thread->free};
     thread->free = exchange;
+    thread->free_count++;
 }
 
 /* ---- The answer ---- */
@@ -195,6 +206,7 @@ static void submit(struct server *server, struct exchange *exchange)
 {
     struct executor_task *task = &exchange->task;
     if (exchange_may_block(exchange)) {
+        exchange_waits(&server->exchanges, exchange);
         if (!executor_submit(server->executor, task)) {
             task->run(task, NULL, true);
         }
@@ -344,6 +356,19 @@ static enum MHD_Result on_request(void *closure, struct MHD_Connection *connecti
     return send_reply(server, exchange, connection);
 }
 
+/* Milliseconds that the client may take for its next request. To the library an answer is
+ * sent once the kernel has it, which may be megabytes before the client has. */
+static unsigned idle_time(struct server *server, const struct exchange *exchange)
+{
+    unsigned idle_ms =
+        atomic_load_explicit(&server->exchanges.limits.idle_ms, memory_order_relaxed);
+    unsigned reply_ms =
+        atomic_load_explicit(&server->exchanges.limits.reply_ms, memory_order_relaxed);
+    bool behind = exchange->sent > LONG_ANSWER && reply_ms < idle_ms &&
+                  connection_unsent(exchange->connection->descriptor);
+    return behind ? reply_ms : idle_ms;
+}
+
 static void on_completed(void *closure, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode how)
 {
@@ -363,9 +388,8 @@ static void on_completed(void *closure, struct MHD_Connection *connection, void 
         exchange_observe(&server->exchanges, exchange, late ? 408 : 499);
     }
     exchange_end(&server->exchanges, exchange);
-    unsigned idle_ms =
-        atomic_load_explicit(&server->exchanges.limits.idle_ms, memory_order_relaxed);
-    connection_enter(exchange->connection, CONNECTION_IDLE, connection_now() + idle_ms);
+    connection_enter(exchange->connection, CONNECTION_IDLE,
+                     connection_now() + idle_time(server, exchange));
     give_exchange(exchange);
     exchanges_leave(&server->exchanges);
 }
@@ -452,6 +476,26 @@ on_library_message(void *closure, const char *format, va_list arguments)
 
 /* ---- Start and stop ---- */
 
+/* For the table: how long a connection may be in a phase, and how long it is left in
+ * peace where places are scarce. */
+static struct connection_times waited(void *closure, enum connection_phase phase)
+{
+    struct server *server = closure;
+    const struct exchanges *all = &server->exchanges;
+    switch (phase) {
+    case CONNECTION_HEAD:
+        return (struct connection_times){atomic_load(&all->limits.head_ms), 1000};
+    case CONNECTION_BODY:
+        return (struct connection_times){atomic_load(&all->limits.body_ms), 1000};
+    case CONNECTION_IDLE:
+        return (struct connection_times){atomic_load(&all->limits.idle_ms), 5000};
+    case CONNECTION_REPLY:
+    case CONNECTION_EXPIRED:
+    default:
+        return (struct connection_times){atomic_load(&all->limits.reply_ms), 5000};
+    }
+}
+
 void server_set_limits(struct server *server, const struct server_limits *limits)
 {
     exchanges_set_limits(&server->exchanges, limits);
@@ -523,10 +567,12 @@ int server_start(struct server **out, const struct server_options *options,
     }
     server->options = *options;
     exchanges_init(&server->exchanges, &server->options);
+    server->exchanges.connections = &server->connections;
     pthread_mutex_init(&server->mutex, NULL);
     int status = start_executor(server, error);
     if (status == DEEPSAD_OK) {
-        status = connection_table_init(&server->connections, error);
+        const struct connection_room room = {server->options.connections, waited, server};
+        status = connection_table_init(&server->connections, &room, error);
     }
     if (status != DEEPSAD_OK) {
         destroy(server);
