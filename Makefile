@@ -192,6 +192,11 @@ kill: ## KILLS times kill -9 under label load and retraining
 	$(call require,$(LOOP_PACKAGES))
 	@$(MAKE) -s -j$$(nproc) all
 	@$(PYTHON) tests/faults/kill.py --cycles $(KILLS)
+SOAK_SECONDS = 3600
+soak: ## SOAK_SECONDS of mixed load, a retraining each minute: nothing may grow or fail
+	$(call require,$(LOOP_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) all
+	@$(PYTHON) -B tests/soak/soak.py --seconds $(SOAK_SECONDS) $(SOAK)
 CUTS = 200
 faults: $(FAULTS)
 power-cut: ## CUTS simulated power cuts under load of labels (as root)
@@ -348,8 +353,8 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-.PHONY: all packages programs run test tests check unit fuzz-smoke blackbox swap hostile kill faults \
-    power-cut slow-clients asan tsan fuzz fuzz-run \
+.PHONY: all packages programs run test tests check unit fuzz-smoke blackbox swap hostile kill soak \
+    faults power-cut slow-clients asan tsan fuzz fuzz-run \
     golden coverage layers format format-check lint lint-tidy lint-cppcheck lint-analyzer \
     bench onnx bench-serving bench-batching bench-train bench-reference bench-paper \
     $(PAPER_TABLES:%=bench-paper-%) loop install clean help
