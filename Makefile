@@ -40,7 +40,7 @@ CFLAGS_asan = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
     -fno-omit-frame-pointer
 CFLAGS_tsan = -O1 -g -fsanitize=thread
 CFLAGS_cov = -O0 -g --coverage
-CFLAGS_fuzz = -O1 -g -fsanitize=fuzzer-no-link,address,undefined
+CFLAGS_fuzz = -O2 -g -fsanitize=fuzzer-no-link,address,undefined
 # Contraction to fused multiply-adds and no errno from sqrt: what vectorised loops need.
 # Nothing of -ffast-math: NaN is a missing value here.
 CFLAGS += $(CFLAGS_$(VARIANT)) -std=c17 -D_GNU_SOURCE -pthread -fopenmp-simd \
@@ -208,16 +208,24 @@ tsan: ## the suite under ThreadSanitizer
 	@$(MAKE) -s -j$$(nproc) VARIANT=tsan tests
 	@OPENBLAS_NUM_THREADS=1 TSAN_OPTIONS=halt_on_error=1 $(MAKE) -s VARIANT=tsan check
 
+# A campaign: make fuzz FUZZ_SECONDS=0 FUZZ_RUNS=20000000 FUZZ_CPU_MINUTES=30
 FUZZ_SECONDS = 60
-fuzz: ## libFuzzer on every parser, FUZZ_SECONDS each
-	$(call require,$(FUZZ_PACKAGES))
-	@$(MAKE) -s -j$$(nproc) VARIANT=fuzz CC=clang fuzz-run
-fuzz-run: $(FUZZERS)
-	@for fuzzer in $(FUZZERS); do name=$$(basename $$fuzzer | sed s/fuzz_//); \
-	    mkdir -p $(BUILD)/corpus/$$name; echo "fuzzing $$name"; \
-	    $$fuzzer -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
-	        -artifact_prefix=$(BUILD)/corpus/ \
-	        $(BUILD)/corpus/$$name tests/fuzz/corpus/$$name || exit 1; done
+FUZZ_RUNS = 0
+FUZZ_CPU_MINUTES = 0
+FUZZ_TARGETS = $(patsubst tests/fuzz/fuzz_%.c,%,$(FUZZ_SOURCES))
+fuzz: ## libFuzzer on every parser, FUZZ_SECONDS each; or FUZZ_RUNS, FUZZ_CPU_MINUTES
+	$(call require,$(FUZZ_PACKAGES) python3)
+	@$(MAKE) -s -j$$(nproc) VARIANT=fuzz CC=clang fuzzers
+	@$(MAKE) -s VARIANT=fuzz CC=clang fuzz-run
+fuzzers: $(FUZZERS)
+fuzz-run:
+	@ASAN_OPTIONS=malloc_context_size=3:quarantine_size_mb=16 OPENBLAS_NUM_THREADS=1 \
+	    $(PYTHON) -B tests/fuzz/campaign.py --seconds $(FUZZ_SECONDS) --runs $(FUZZ_RUNS) \
+	    --cpu-minutes $(FUZZ_CPU_MINUTES) $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%)
+fuzz-merge: ## what campaigns found that reaches more, small and few, into tests/fuzz/corpus
+	@for target in $(FUZZ_TARGETS); do \
+	    sh tests/fuzz/merge.sh build/fuzz/fuzz/fuzz_$$target build/fuzz/corpus/$$target \
+	        tests/fuzz/corpus/$$target || exit 1; done
 
 golden: ## make PyTorch's golden values again (needs python3-torch)
 	$(PYTHON) tests/golden/make_golden.py
