@@ -46,8 +46,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct architecture network;
     struct deepsad_error error = {0};
     char *text = strndup((const char *)data, size);
-    int status = text == NULL ? DEEPSAD_NO_MEMORY
-                              : architecture_parse(&network, text, &error);
+    int status =
+        text == NULL ? DEEPSAD_NO_MEMORY : architecture_parse(&network, text, &error);
     if (status == DEEPSAD_OK) {
         FUZZ_CHECK(network.encoder_count >= 1 &&
                    network.encoder_count <= ARCHITECTURE_STEPS_MAX);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Heads of requests, as lines of method, target and fields: none is let through to a route
- * whose framing two readers could take differently, and a route's parameters are segments
- * of its path. The table is the real one without its functions. */
+/* Heads of requests, as lines of method, target and fields: none is let through to a
+ * route whose framing two readers could take differently, and a route's parameters are
+ * segments of its path. The table is the real one without its functions. */
 #include "fuzz.h"
 
 #include <string.h>
