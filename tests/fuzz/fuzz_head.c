@@ -44,7 +44,8 @@ static size_t count_fields(const struct lines *lines, const char *name)
     size_t found = 0, length = strlen(name);
     for (size_t i = 2; i < lines->count; i++) {
         const char *line = lines->texts[i];
-        found += strncasecmp(line, name, length) == 0 && line[length] == ':';
+        found += strncasecmp(line, name, length) == 0 &&
+                 (line[length] == ':' || line[length] == '\0');
     }
     return found;
 }
