@@ -96,6 +96,10 @@ $(TESTED_LIB): $(call object,$(TESTED_SOURCES))
 	@$(ARCHIVE)
 $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(TESTED_LIB) $(SERVER_LIB) $(STORE_LIB) $(LIB)
 	@$(LINK) -lcmocka
+# Tests that make allocations fail.
+$(BUILD)/tests/test_allocations_%: LDFLAGS += $(foreach function,malloc calloc realloc \
+    reallocarray aligned_alloc strdup strndup asprintf,-Wl$(comma)--wrap=$(function))
+comma = ,
 $(BUILD)/smoke/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/smoke.o $(TESTED_LIB) $(SERVER_LIB) $(STORE_LIB) $(LIB)
 	@$(LINK)
 $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(TESTED_LIB) $(SERVER_LIB) $(STORE_LIB) $(LIB)
