@@ -148,16 +148,16 @@ static inline bool allocations_fail_at(long at, int *status,
     return atomic_load(&allocations_failed) > before;
 }
 
-/* All of them; at least `least` must have ended the story with DEEPSAD_NO_MEMORY. Where
- * there are very many, every `step`-th of those from `dense` on. */
+/* All of them, but every 17th of those from `dense` on; at least `least` must have ended
+ * the story with DEEPSAD_NO_MEMORY. */
 static inline void allocations_fail_each(int (*story)(void *closure,
                                                       struct deepsad_error *error),
-                                         void *closure, size_t least)
+                                         void *closure, size_t least, long dense)
 {
     size_t refused = 0, failed = 0;
     int status;
     for (long at = 0; allocations_fail_at(at, &status, story, closure);
-         at += at < 2000 ? 1 : 17) {
+         at += at < dense ? 1 : 17) {
         failed++;
         refused += status == DEEPSAD_NO_MEMORY;
     }

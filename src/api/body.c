@@ -46,9 +46,8 @@ const char *body_text(const struct request *request, size_t *length)
 
 bool body_is_empty(const struct request *request)
 {
-    size_t length;
-    body_text(request, &length);
-    return length == 0;
+    const struct buffer *text = request->state;
+    return text == NULL || (text->length == 0 && !text->failed);
 }
 
 /* ---- What the library does not check ----------------------------------------------- */

@@ -41,7 +41,7 @@ static void csv_files_end_in_an_error(void **state)
                                "k1,1,2.5,0\nk2,,nan,1\nk3,\"3\",4e2,\n";
     struct source source = {csv_read, text, sizeof text - 1};
     (void)state;
-    allocations_fail_each(read_memory, &source, 5);
+    allocations_fail_each(read_memory, &source, 5, 2000);
 }
 
 static void npy_files_end_in_an_error(void **state)
@@ -53,7 +53,7 @@ static void npy_files_end_in_an_error(void **state)
     (void)state;
     memset(file + strlen(file + 10) + 10, ' ', 117 - strlen(file + 10));
     file[127] = '\n';
-    allocations_fail_each(read_memory, &source, 1);
+    allocations_fail_each(read_memory, &source, 1, 2000);
 }
 
 static void idx_files_end_in_an_error(void **state)
@@ -62,7 +62,7 @@ static void idx_files_end_in_an_error(void **state)
                                          0, 2, 0, 0, 0, 1, 1, 2, 3, 4};
     struct source source = {idx_read, file, sizeof file};
     (void)state;
-    allocations_fail_each(read_memory, &source, 1);
+    allocations_fail_each(read_memory, &source, 1, 2000);
 }
 
 static void cifar_files_end_in_an_error(void **state)
@@ -70,7 +70,7 @@ static void cifar_files_end_in_an_error(void **state)
     static const unsigned char file[2 * 3073] = {3};
     struct source source = {cifar_read, file, sizeof file};
     (void)state;
-    allocations_fail_each(read_memory, &source, 1);
+    allocations_fail_each(read_memory, &source, 1, 2000);
 }
 
 static int read_recipe(void *closure, struct deepsad_error *error)
@@ -91,7 +91,7 @@ static int read_recipe(void *closure, struct deepsad_error *error)
 static void recipes_end_in_an_error(void **state)
 {
     (void)state;
-    allocations_fail_each(read_recipe, NULL, 3);
+    allocations_fail_each(read_recipe, NULL, 3, 2000);
 }
 
 int main(void)

@@ -69,7 +69,7 @@ static int train(void *closure, struct deepsad_error *error)
 
 static void training_ends_in_an_error(void **state)
 {
-    allocations_fail_each(train, *state, 50);
+    allocations_fail_each(train, *state, 50, 2000);
 }
 
 static int parse(void *closure, struct deepsad_error *error)
@@ -88,7 +88,7 @@ static int parse(void *closure, struct deepsad_error *error)
 
 static void reading_a_model_ends_in_an_error(void **state)
 {
-    allocations_fail_each(parse, *state, 50);
+    allocations_fail_each(parse, *state, 50, 2000);
 }
 
 static int format(void *closure, struct deepsad_error *error)
@@ -103,7 +103,7 @@ static int format(void *closure, struct deepsad_error *error)
 
 static void writing_a_model_ends_in_an_error(void **state)
 {
-    allocations_fail_each(format, *state, 10);
+    allocations_fail_each(format, *state, 10, 2000);
 }
 
 static int score(void *closure, struct deepsad_error *error)
@@ -126,7 +126,7 @@ static int score(void *closure, struct deepsad_error *error)
 
 static void scoring_ends_in_an_error(void **state)
 {
-    allocations_fail_each(score, *state, 2);
+    allocations_fail_each(score, *state, 2, 2000);
 }
 
 static int encode(void *closure, struct deepsad_error *error)
@@ -138,7 +138,7 @@ static int encode(void *closure, struct deepsad_error *error)
 
 static void encoding_ends_in_an_error(void **state)
 {
-    allocations_fail_each(encode, *state, 2);
+    allocations_fail_each(encode, *state, 2, 2000);
 }
 
 static int export(void *closure, struct deepsad_error *error)
@@ -155,7 +155,7 @@ static int export(void *closure, struct deepsad_error *error)
 
 static void exporting_ends_in_an_error(void **state)
 {
-    allocations_fail_each(export, *state, 20);
+    allocations_fail_each(export, *state, 20, 2000);
 }
 
 static int retrain_again(void *closure, struct deepsad_error *error)
@@ -173,7 +173,7 @@ static int retrain_again(void *closure, struct deepsad_error *error)
 
 static void retraining_ends_in_an_error(void **state)
 {
-    allocations_fail_each(retrain_again, *state, 50);
+    allocations_fail_each(retrain_again, *state, 50, 2000);
 }
 
 int main(void)
