@@ -148,7 +148,7 @@ static inline bool allocations_fail_at(long at, int *status,
     return atomic_load(&allocations_failed) > before;
 }
 
-/* All of them, but every 17th of those from `dense` on; at least `least` must have ended
+/* All of them, but every 41st of those from `dense` on; at least `least` must have ended
  * the story with DEEPSAD_NO_MEMORY. */
 static inline void allocations_fail_each(int (*story)(void *closure,
                                                       struct deepsad_error *error),
@@ -157,7 +157,7 @@ static inline void allocations_fail_each(int (*story)(void *closure,
     size_t refused = 0, failed = 0;
     int status;
     for (long at = 0; allocations_fail_at(at, &status, story, closure);
-         at += at < dense ? 1 : 17) {
+         at += at < dense ? 1 : 41) {
         failed++;
         refused += status == DEEPSAD_NO_MEMORY;
     }
