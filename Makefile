@@ -97,6 +97,10 @@ $(TESTED_LIB): $(call object,$(TESTED_SOURCES))
 	@$(ARCHIVE)
 $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(TESTED_LIB) $(SERVER_LIB) $(STORE_LIB) $(LIB)
 	@$(LINK) -lcmocka
+# Tests that make allocations fail.
+$(BUILD)/tests/test_allocations_%: LDFLAGS += $(foreach function,malloc calloc realloc \
+    reallocarray aligned_alloc strdup strndup asprintf,-Wl$(comma)--wrap=$(function))
+comma = ,
 $(BUILD)/smoke/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/smoke.o $(TESTED_LIB) $(SERVER_LIB) $(STORE_LIB) $(LIB)
 	@$(LINK)
 $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(TESTED_LIB) $(SERVER_LIB) $(STORE_LIB) $(LIB)
@@ -111,6 +115,8 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+# Kernels at -O0 would take a run of the suite from minutes to an hour.
+$(call object,$(wildcard src/nn/*.c)): CFLAGS += $(if $(filter cov,$(VARIANT)),-O2)
 # What protobuf-c makes of ONNX's schema; not ours to warn about.
 ONNX_FOLDER = /usr/include/onnx
 $(GENERATED)/onnx.pb-c.c: $(ONNX_FOLDER)/onnx.proto
@@ -219,26 +225,36 @@ tsan: ## the suite under ThreadSanitizer
 	@$(MAKE) -s -j$$(nproc) VARIANT=tsan tests
 	@OPENBLAS_NUM_THREADS=1 TSAN_OPTIONS=halt_on_error=1 $(MAKE) -s VARIANT=tsan check
 
+# A campaign: make fuzz FUZZ_SECONDS=0 FUZZ_RUNS=20000000 FUZZ_CPU_MINUTES=30
 FUZZ_SECONDS = 60
-FUZZ_RUNS = -1
-fuzz: ## libFuzzer on every parser, each FUZZ_SECONDS or FUZZ_RUNS
-	$(call require,$(FUZZ_PACKAGES))
-	@$(MAKE) -s -j$$(nproc) VARIANT=fuzz CC=clang fuzz-run
-fuzz-run: $(FUZZERS)
-	@mkdir -p $(BUILD)/found
-	@sh tests/fuzz/run.sh $(BUILD)/found $(FUZZ_SECONDS) $(FUZZ_RUNS) $(FUZZERS)
+FUZZ_RUNS = 0
+FUZZ_CPU_MINUTES = 0
+FUZZ_TARGETS = $(patsubst tests/fuzz/fuzz_%.c,%,$(FUZZ_SOURCES))
+fuzz: ## libFuzzer on every parser, FUZZ_SECONDS each; or FUZZ_RUNS, FUZZ_CPU_MINUTES
+	$(call require,$(FUZZ_PACKAGES) python3)
+	@$(MAKE) -s -j$$(nproc) VARIANT=fuzz CC=clang fuzzers
+	@$(MAKE) -s VARIANT=fuzz CC=clang fuzz-run
+fuzzers: $(FUZZERS)
+fuzz-run:
+	@ASAN_OPTIONS=malloc_context_size=3:quarantine_size_mb=16 OPENBLAS_NUM_THREADS=1 \
+	    $(PYTHON) -B tests/fuzz/campaign.py --seconds $(FUZZ_SECONDS) --runs $(FUZZ_RUNS) \
+	    --cpu-minutes $(FUZZ_CPU_MINUTES) $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%)
+fuzz-merge: ## what campaigns found that reaches more, small and few, into tests/fuzz/corpus
+	@for target in $(FUZZ_TARGETS); do \
+	    sh tests/fuzz/merge.sh build/fuzz/fuzz/fuzz_$$target build/fuzz/corpus/$$target \
+	        tests/fuzz/corpus/$$target || exit 1; done
 
 golden: ## make PyTorch's golden values again (needs python3-torch)
 	$(PYTHON) tests/golden/make_golden.py
 	$(PYTHON) tests/golden/make_golden_images.py
 	$(PYTHON) tests/golden/make_import.py
 
-coverage: ## line coverage of the suite by file
+coverage: ## branch and line coverage of the suite; fails below the goals in tests/coverage.py
 	$(call require,$(COVERAGE_PACKAGES))
 	@$(MAKE) -s -j$$(nproc) VARIANT=cov tests
 	@find build/cov -name '*.gcda' -delete
-	@$(MAKE) -s VARIANT=cov check
-	@gcovr --root . --filter src/ --object-directory build/cov --sort-uncovered
+	@OPENBLAS_NUM_THREADS=1 TEST_SECONDS=900 $(MAKE) -s VARIANT=cov check
+	@$(PYTHON) -B tests/coverage.py build/cov --files
 
 # ---- Cleanliness -----------------------------------------------------------------------------
 layers: ## a folder includes only the layers below it

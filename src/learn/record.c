@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 
 const char *record_state(enum round_end end)
 {
@@ -38,7 +39,7 @@ static int put(struct record *record, struct store *store, const char *state,
     if (record->analyst[0] != '\0') {
         json_object_set_new(detail, "asked_by", json_string(record->analyst));
     }
-    char *text = json_dumps(detail, JSON_COMPACT);
+    char *text = json_print(detail, JSON_COMPACT);
     json_decref(detail);
     if (text == NULL) {
         return error_no_memory(error, "a job");
@@ -78,7 +79,7 @@ static int put_version(const struct record *record, struct store *store, unsigne
         .number = number, .parent = parent, .created_at_ms = clock_realtime_ms()};
     copy(version.model, sizeof version.model, record->job.model);
     copy(version.job, sizeof version.job, record->job.id);
-    version.detail = json_dumps(detail, JSON_COMPACT);
+    version.detail = json_print(detail, JSON_COMPACT);
     if (version.detail == NULL) {
         return error_no_memory(error, "a version's record");
     }
@@ -121,13 +122,13 @@ int record_recover(struct store_job *job, struct store *store, unsigned version,
     copy(job->state, sizeof job->state, version != 0 ? "promoted" : "failed");
     job->version = version;
     job->finished_at_ms = clock_realtime_ms();
-    json_t *detail = json_loads(job->detail, 0, NULL);
+    json_t *detail = json_read(job->detail);
     detail = detail == NULL ? json_object() : detail;
     json_object_set_new(detail, "reason",
                         json_string(version != 0
                                         ? "the daemon ended after the version was written"
                                         : "the daemon ended while it ran"));
-    char *text = json_dumps(detail, JSON_COMPACT);
+    char *text = json_print(detail, JSON_COMPACT);
     json_decref(detail);
     if (text == NULL) {
         return error_no_memory(error, "a job");

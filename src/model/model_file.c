@@ -145,8 +145,8 @@ int deepsad_model_save(const struct deepsad_model *model, const char *path,
 
 /* ---- Reading ---- */
 
-void model_file_digest(char text[static DIGEST_TEXT_SIZE], const struct safetensors *file,
-                       const char *manifest)
+static void make_digest(char text[static DIGEST_TEXT_SIZE],
+                        const struct safetensors *file, const char *manifest)
 {
     struct digest sum;
     size_t table_size, size;
@@ -182,7 +182,7 @@ static int verify(const char **manifest, const struct safetensors *file,
                          digest == NULL ? key_digest : key_manifest);
     }
     char computed[DIGEST_TEXT_SIZE];
-    model_file_digest(computed, file, *manifest);
+    make_digest(computed, file, *manifest);
     if (strcmp(computed, digest) != 0) {
         return error_set(
             error, DEEPSAD_CORRUPT,

@@ -9,7 +9,6 @@
 #define MODEL_MODEL_FILE_H
 
 #include "base/buffer.h"
-#include "model/digest.h"
 #include "model/model.h"
 #include "model/safetensors.h"
 
@@ -28,9 +27,5 @@ int model_file_read(struct deepsad_model **out, const char *path,
 /* The file as it is, format and digest found right; the manifest is the file's. */
 int model_file_open(struct safetensors **out, const char **manifest, const char *path,
                     struct deepsad_error *error);
-
-/* What the file's digest must be. */
-void model_file_digest(char text[static DIGEST_TEXT_SIZE], const struct safetensors *file,
-                       const char *manifest);
 
 #endif
