@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/json_load.h"
 
 bool body_begin(void *app, struct request *request, struct reply *reply)
 {
@@ -165,7 +166,7 @@ json_t *body_parse_text(const char *text, size_t length, unsigned *status,
     if (!check_text(text, length, status, detail)) {
         return NULL;
     }
-    json_t *json = json_loadb(
+    json_t *json = json_load_text(
         text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL,
         &error);
     if (json == NULL) {

@@ -9,6 +9,7 @@
 #include "api/endpoint.h"
 #include "api/options.h"
 #include "api/values.h"
+#include "base/json_load.h"
 
 /* ---- Showing ----------------------------------------------------------------------- */
 
@@ -43,7 +44,7 @@ static json_t *show_job(const struct app *app, const struct store_job *job)
         job->state, "created_at", value_time(job->created_at_ms), "started_at",
         value_time(job->started_at_ms), "finished_at", value_time(job->finished_at_ms),
         "version", value_version(job->version), "progress", progress_of(app, job));
-    json_t *detail = job->detail == NULL ? NULL : json_loads(job->detail, 0, NULL);
+    json_t *detail = job->detail == NULL ? NULL : json_load_string(job->detail, 0, NULL);
     if (shown != NULL && json_is_object(detail) &&
         json_object_update_missing(shown, detail) != 0) {
         json_decref(shown);

@@ -6,6 +6,7 @@
 #include "api/learning_view.h"
 #include "api/values.h"
 #include "base/clock.h"
+#include "base/json_load.h"
 
 enum { MODEL_NAME_MAX = 64, VERSION_DIGITS_MAX = 9 };
 
@@ -148,7 +149,8 @@ static json_t *feature_names(const struct deepsad_model *model)
 
 json_t *models_card(const struct catalog_version *version)
 {
-    json_t *card = version->card == NULL ? NULL : json_loads(version->card, 0, NULL);
+    json_t *card =
+        version->card == NULL ? NULL : json_load_string(version->card, 0, NULL);
     return card == NULL ? json_null() : card;
 }
 

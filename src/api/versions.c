@@ -7,6 +7,7 @@
 #include "api/models.h"
 #include "api/options.h"
 #include "api/values.h"
+#include "base/json_load.h"
 
 /* ---- Showing ----------------------------------------------------------------------- */
 
@@ -21,7 +22,8 @@ static json_t *show_record(const struct app *app, const char *model, unsigned nu
     json_t *shown =
         json_pack("{so so so}", "parent", value_version(record.parent), "job",
                   value_id(record.job), "created_at", value_time(record.created_at_ms));
-    json_t *detail = record.detail == NULL ? NULL : json_loads(record.detail, 0, NULL);
+    json_t *detail =
+        record.detail == NULL ? NULL : json_load_string(record.detail, 0, NULL);
     if (json_is_object(detail)) {
         json_object_update_missing(shown, detail);
     }

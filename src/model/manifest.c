@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/json_load.h"
 #include "nn/matrix.h"
 
 enum { MANIFEST_FEATURES_MAX = 1 << 24 };
@@ -243,7 +244,7 @@ int manifest_make(struct deepsad_model *model, const struct manifest_facts *fact
 static json_t *parse(const struct deepsad_model *model, struct deepsad_error *error)
 {
     json_error_t fault;
-    json_t *root = json_loads(model->manifest, JSON_REJECT_DUPLICATES, &fault);
+    json_t *root = json_load_string(model->manifest, JSON_REJECT_DUPLICATES, &fault);
     if (!json_is_object(root)) {
         error_set(error, DEEPSAD_CORRUPT, "manifest, line %d, column %d: %s", fault.line,
                   fault.column, fault.text);
@@ -454,7 +455,7 @@ int manifest_read(struct deepsad_model **out, json_t **root, const json_t **comp
                   const char *text, struct deepsad_error *error)
 {
     json_error_t fault;
-    json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &fault);
+    json_t *json = json_load_string(text, JSON_REJECT_DUPLICATES, &fault);
     if (json == NULL) {
         return error_set(error, DEEPSAD_CORRUPT, "manifest, line %d, column %d: %s",
                          fault.line, fault.column, fault.text);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/json_load.h"
 #include "model/fit.h"
 #include "model/fit_calibration.h"
 #include "model/manifest.h"
@@ -161,7 +162,7 @@ static int read_recipe(struct deepsad_recipe **out, const json_t *settings,
 int retrain_recipe(struct deepsad_recipe **out, uint64_t *seed,
                    const struct deepsad_model *model, struct deepsad_error *error)
 {
-    json_t *root = json_loads(model->manifest, 0, NULL);
+    json_t *root = json_load_string(model->manifest, 0, NULL);
     const json_t *number = json_object_get(json_object_get(root, "lineage"), "seed");
     int status =
         json_is_integer(number)
@@ -206,7 +207,7 @@ static void outlook_done(struct outlook *outlook)
 static int read_folds(struct outlook *outlook, const struct deepsad_model *model,
                       struct deepsad_error *error)
 {
-    json_t *root = json_loads(model->manifest, 0, NULL);
+    json_t *root = json_load_string(model->manifest, 0, NULL);
     const char *basis =
         json_string_value(json_object_get(json_object_get(root, "calibration"), "basis"));
     json_int_t anomalies = json_integer_value(json_object_get(

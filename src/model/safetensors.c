@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_load.h"
+
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "tensors are little-endian and copied as they are");
 
@@ -294,7 +296,7 @@ static int parse(struct safetensors *file, struct deepsad_error *error)
                          "the header is not a JSON object; not a safetensors file?");
     }
     json_error_t fault;
-    file->header = json_loadb(header, length, JSON_REJECT_DUPLICATES, &fault);
+    file->header = json_load_text(header, length, JSON_REJECT_DUPLICATES, &fault);
     if (file->header == NULL) {
         return error_set(error, DEEPSAD_CORRUPT, "header, line %d, column %d: %s",
                          fault.line, fault.column, fault.text);

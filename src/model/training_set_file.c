@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_load.h"
 #include "model/model_file.h"
 
 static const char *const key_reservoir = "deepsad.reservoir";
@@ -204,7 +205,7 @@ static int check_digest(const struct training_set *set, const struct safetensors
                         struct deepsad_error *error)
 {
     const char *text = safetensors_metadata(file, "deepsad.manifest");
-    json_t *manifest = text == NULL ? NULL : json_loads(text, 0, NULL);
+    json_t *manifest = text == NULL ? NULL : json_load_string(text, 0, NULL);
     const char *expected = json_string_value(
         json_object_get(json_object_get(manifest, "reservoir"), "sha256"));
     char digest[TRAINING_SET_DIGEST];
@@ -246,7 +247,7 @@ int training_set_load(struct training_set *out, const struct safetensors *file,
                          "it with the recipe setting reservoir above 0");
     }
     json_error_t fault;
-    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &fault);
+    json_t *root = json_load_string(text, JSON_REJECT_DUPLICATES, &fault);
     if (root == NULL) {
         return error_set(error, DEEPSAD_CORRUPT,
                          "__metadata__: \"%s\", line %d, column %d: %s", key_reservoir,
@@ -266,7 +267,7 @@ int training_set_load(struct training_set *out, const struct safetensors *file,
 static int read_features(size_t *features, const char *manifest,
                          struct deepsad_error *error)
 {
-    json_t *root = json_loads(manifest, 0, NULL);
+    json_t *root = json_load_string(manifest, 0, NULL);
     json_int_t count =
         json_integer_value(json_object_get(json_object_get(root, "input"), "features"));
     json_decref(root);

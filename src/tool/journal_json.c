@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/json_load.h"
 #include "base/number.h"
 
 /* ---- Reading ----------------------------------------------------------------------- */
@@ -120,7 +121,7 @@ static int read_line(struct journal_rows *rows, const char *text, size_t length,
                      size_t line, struct deepsad_error *error)
 {
     json_error_t fault;
-    json_t *object = json_loadb(text, length, JSON_REJECT_DUPLICATES, &fault), *value;
+    json_t *object = json_load_text(text, length, JSON_REJECT_DUPLICATES, &fault), *value;
     const char *name;
     if (object == NULL) {
         return error_set(error, DEEPSAD_INVALID, "%s:%zu:%d: %s", rows->path, line,
