@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/json_load.h"
 #include "base/log.h"
 #include "learn/learner_job.h"
 #include "learn/learner_queue.h"
@@ -131,6 +132,7 @@ static void *work(void *closure)
         double now = clock_monotonic(), at = now + poll_interval;
         bool poll = now >= next_poll;
         next_poll = poll ? now + poll_interval : next_poll;
+        learner_settle(learner);
         look(learner, poll, &at);
         learner_lock(learner);
         if (!learner->stopping && at > clock_monotonic()) {
@@ -151,7 +153,7 @@ static unsigned version_of_job(const struct catalog *catalog, const struct store
 {
     const struct catalog_entry *entry = catalog_find(catalog, job->model);
     for (size_t i = 0; entry != NULL && i < entry->version_count; i++) {
-        json_t *card = json_loads(entry->versions[i].card, 0, NULL);
+        json_t *card = json_load_string(entry->versions[i].card, 0, NULL);
         const char *id =
             json_string_value(json_object_get(json_object_get(card, "gate"), "job"));
         bool same = id != NULL && strcmp(id, job->id) == 0;
@@ -205,6 +207,9 @@ static int make(struct learner **out, const struct learner_options *options,
 
 static void destroy(struct learner *learner)
 {
+    for (size_t i = 0; i < learner->owed_count; i++) {
+        record_done(&learner->owed[i]);
+    }
     pthread_cond_destroy(&learner->changed);
     pthread_mutex_destroy(&learner->mutex);
     pthread_mutex_destroy(&learner->activating);
