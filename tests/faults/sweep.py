@@ -97,7 +97,8 @@ class World:
             if done:
                 return done
             if time.monotonic() > limit:
-                raise Fault(f"{what}: not within {RECOVERY} s: {self.daemon.said()[-600:]}")
+                raise Fault(f"{what}: not within {RECOVERY} s: {self.left_over()} "
+                            + self.daemon.said()[-600:])
             time.sleep(0.005)
 
     # ---- Labels
@@ -163,6 +164,13 @@ class World:
         status, answer = self.ask("GET", f"/v1/jobs/{job}")
         return answer["state"] if status == 200 and answer["state"] in loop.ENDED else None
 
+    def retrain_faulty(self):
+        """Asks for a retraining, and waits a little: its end may not be told for now."""
+        status, answer = self.ask("POST", MODEL + "/retrain", {})
+        limit = time.monotonic() + 0.3 * self.options.slow
+        while status == 202 and time.monotonic() < limit and not self.state(answer["job"]):
+            time.sleep(0.005)
+
     def retrain(self):
         """The state in which the job ended; None where none was begun."""
         status, answer = self.ask("POST", MODEL + "/retrain", {})
@@ -207,14 +215,17 @@ class World:
             if path.name.isdigit() and path.name not in self.inspected:
                 done = subprocess.run([self.options.build / "deepsad", "inspect", path],
                                       capture_output=True, text=True, check=False)
-                if done.returncode != 0:
+                if done.returncode != 0 and path.exists():
                     raise Fault(f"version {path.name}: {done.stderr}")
                 self.inspected.add(path.name)
-        left = [str(path.relative_to(folder)) for path in folder.rglob("*")
-                if not re.fullmatch(r"\d+|\d+/(model\.safetensors|challenger)|(live|model)\.yaml",
-                                    str(path.relative_to(folder)))]
-        if left:
-            raise Fault(f"left over: {left}")
+        self.until("nothing left over", lambda: not self.left_over())
+
+    def left_over(self):
+        """Files that are none of a model; old versions may be on their way out."""
+        folder = self.place / "models" / loop.MODEL
+        names = [str(path.relative_to(folder)) for path in folder.rglob("*")]
+        return [name for name in names if not re.fullmatch(
+            r"\d+|\d+/(model\.safetensors|challenger)|(live|model)\.yaml", name)]
 
 
 # ---- Paths: what is done while the fault is armed, and what must work afterwards ---------------
@@ -263,12 +274,12 @@ class Training:
 
     @staticmethod
     def act(world):
-        world.retrain()
+        world.retrain_faulty()
         world.score(must=False)
 
     @staticmethod
     def recover(world):
-        world.score()
+        world.until("score", lambda: world.score(must=False))
         world.until("retraining", lambda: world.retrain() == "promoted")
         world.score()
         world.check_files()
@@ -445,6 +456,7 @@ def serve(world, process, port):
         world.reload()  # a model that did not load then is read again
         world.until("score", lambda: world.score(must=False))
     world.number += 1
+    world.score()
     world.until("label", lambda: world.label(f"start-{world.number}"))
     world.check_labels()
     return True
