@@ -20,6 +20,7 @@ import collections
 import contextlib
 import http.client
 import json
+import os
 import pathlib
 import re
 import signal
@@ -223,7 +224,8 @@ class World:
     def left_over(self):
         """Files that are none of a model; old versions may be on their way out."""
         folder = self.place / "models" / loop.MODEL
-        names = [str(path.relative_to(folder)) for path in folder.rglob("*")]
+        names = [str((pathlib.Path(place) / name).relative_to(folder))
+                 for place, folders, files in os.walk(folder) for name in folders + files]
         return [name for name in names if not re.fullmatch(
             r"\d+|\d+/(model\.safetensors|challenger)|(live|model)\.yaml", name)]
 
