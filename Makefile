@@ -8,7 +8,7 @@ BUILD_PACKAGES = gcc libc6-dev pkg-config libmicrohttpd-dev libjansson-dev \
     libprotobuf-c-dev protobuf-c-compiler libonnx-dev
 RUN_PACKAGES = $(BUILD_PACKAGES) dataset-fashion-mnist curl jq
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang-format python3 python3-pytest python3-onnx \
-    python3-numpy python3-yaml groff-base
+    python3-numpy python3-yaml groff-base faketime
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy cppcheck
 FUZZ_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-14-dev
 COVERAGE_PACKAGES = $(TEST_PACKAGES) gcovr
