@@ -8,7 +8,7 @@ BUILD_PACKAGES = gcc libc6-dev pkg-config libmicrohttpd-dev libjansson-dev \
     libprotobuf-c-dev protobuf-c-compiler libonnx-dev libgnutls28-dev
 RUN_PACKAGES = $(BUILD_PACKAGES) dataset-fashion-mnist curl jq
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang-format python3 python3-pytest python3-onnx \
-    python3-numpy python3-yaml groff-base openssl
+    python3-numpy python3-yaml groff-base openssl faketime
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy cppcheck
 FUZZ_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-14-dev
 COVERAGE_PACKAGES = $(TEST_PACKAGES) gcovr
@@ -73,7 +73,9 @@ TESTED_LIB = $(BUILD)/libtested.a
 UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
 SMOKE_TESTS = $(patsubst tests/fuzz/%.c,$(BUILD)/smoke/%,$(FUZZ_SOURCES))
 FUZZERS = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SOURCES))
-FAULTS = $(patsubst tests/faults/%.c,$(BUILD)/faults/%,$(wildcard tests/faults/*.c))
+FAULT_SHIM = $(BUILD)/faults/fault_shim.so
+FAULTS = $(patsubst tests/faults/%.c,$(BUILD)/faults/%,\
+    $(filter-out %_shim.c,$(wildcard tests/faults/*.c)))
 BENCHES = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 LOOP_CLIENTS = $(patsubst tests/loop/%.c,$(BUILD)/loop/%,$(wildcard tests/loop/*.c))
 
@@ -111,6 +113,10 @@ $(BUILD)/loop/%: $(BUILD)/tests/loop/%.o $(STORE_LIB) $(LIB)
 	@$(LINK)
 $(BUILD)/faults/%: $(BUILD)/tests/faults/%.o $(STORE_LIB) $(LIB)
 	@$(LINK)
+# Preloaded into the programs under test; nothing of theirs is in it.
+$(FAULT_SHIM): tests/faults/fault_shim.c tests/faults/fault_shim.h
+	@mkdir -p $(@D)
+	@$(CC) -std=c17 -D_GNU_SOURCE -O2 $(WARNINGS) -fPIC -shared -o $@ $< -ldl
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
@@ -160,7 +166,7 @@ test: ## install what is missing, build, run every test
 	@$(MAKE) -s -j$$(nproc) all tests
 	@$(MAKE) -s PARTS="layers format-check unit fuzz-smoke blackbox" check
 
-tests: programs $(UNIT_TESTS) $(SMOKE_TESTS)
+tests: programs $(UNIT_TESTS) $(SMOKE_TESTS) $(FAULTS) $(FAULT_SHIM)
 # Runs all parts, whatever fails, and sums up.
 PARTS = unit fuzz-smoke blackbox
 check:
@@ -204,10 +210,13 @@ soak: ## SOAK_SECONDS of mixed load, a retraining each minute: nothing may grow 
 	@$(MAKE) -s -j$$(nproc) all
 	@$(PYTHON) -B tests/soak/soak.py --seconds $(SOAK_SECONDS) $(SOAK)
 CUTS = 200
-faults: $(FAULTS)
+faults: ## every write, fsync, open, lock and allocation fails once: about 20 min
+	$(call require,$(LOOP_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) all $(FAULTS) $(FAULT_SHIM)
+	@$(PYTHON) -B tests/faults/sweep.py $(SWEEP)
 power-cut: ## CUTS simulated power cuts under load of labels (as root)
 	$(call require,$(FAULT_PACKAGES))
-	@$(MAKE) -s -j$$(nproc) faults
+	@$(MAKE) -s -j$$(nproc) $(BUILD)/faults/label_writer
 	@$(PYTHON) tests/faults/power_cut.py --cuts $(CUTS) --writer $(BUILD)/faults/label_writer
 
 slow-clients: ## 4,500 connections that are held open, and what others notice of them

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "access/tokens.h"
 
-#include <jansson.h>
 #include <nettle/memops.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/json.h"
 
 enum { FILE_MAX = 16 << 20, INDENT = 2 };
 
@@ -238,7 +238,12 @@ int tokens_parse(struct tokens **out, const char *text, size_t length, const cha
                  struct deepsad_error *error)
 {
     json_error_t fault;
-    json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &fault);
+    bool no_memory;
+    json_t *json =
+        json_parse_text(text, length, JSON_REJECT_DUPLICATES, &fault, &no_memory);
+    if (no_memory) {
+        return error_no_memory(error, path);
+    }
     if (json == NULL) {
         return error_set(error, DEEPSAD_INVALID, "%s:%d:%d: %s", path, fault.line,
                          fault.column, fault.text);
@@ -307,7 +312,7 @@ static char *show(const struct tokens *tokens)
         }
     }
     json_t *json = json_pack("{so}", "tokens", list);
-    char *text = json == NULL ? NULL : json_dumps(json, JSON_INDENT(INDENT));
+    char *text = json == NULL ? NULL : json_print(json, JSON_INDENT(INDENT));
     json_decref(json);
     return text;
 }

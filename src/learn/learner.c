@@ -132,6 +132,7 @@ static void *work(void *closure)
         double now = clock_monotonic(), at = now + poll_interval;
         bool poll = now >= next_poll;
         next_poll = poll ? now + poll_interval : next_poll;
+        learner_settle(learner);
         look(learner, poll, &at);
         learner_lock(learner);
         if (!learner->stopping && at > clock_monotonic()) {
@@ -206,6 +207,9 @@ static int make(struct learner **out, const struct learner_options *options,
 
 static void destroy(struct learner *learner)
 {
+    for (size_t i = 0; i < learner->owed_count; i++) {
+        record_done(&learner->owed[i]);
+    }
     pthread_cond_destroy(&learner->changed);
     pthread_mutex_destroy(&learner->mutex);
     pthread_mutex_destroy(&learner->activating);

@@ -128,6 +128,34 @@ static void prune(struct learner *learner, const char *model)
     }
 }
 
+/* Of the oldest there is no record then but "running", until the next start. */
+static void owe(struct learner *learner, struct record *record,
+                const struct deepsad_error *error)
+{
+    learner_log_fault("the record of a retraining is not written yet", record->job.model,
+                      error);
+    if (learner->owed_count == LEARNER_OWED_MAX) {
+        record_done(&learner->owed[0]);
+        learner->owed_count--;
+        memmove(&learner->owed[0], &learner->owed[1],
+                learner->owed_count * sizeof learner->owed[0]);
+    }
+    learner->owed[learner->owed_count++] = *record;
+}
+
+void learner_settle(struct learner *learner)
+{
+    size_t settled = 0;
+    while (settled < learner->owed_count &&
+           record_settle(&learner->owed[settled], learner->options.store, NULL) ==
+               DEEPSAD_OK) {
+        settled++;
+    }
+    learner->owed_count -= settled;
+    memmove(&learner->owed[0], &learner->owed[settled],
+            learner->owed_count * sizeof learner->owed[0]);
+}
+
 static void end_well(struct learner *learner, struct record *record,
                      struct round_result *result, unsigned parent)
 {
@@ -141,8 +169,7 @@ static void end_well(struct learner *learner, struct record *record,
     log_end(record, result);
     if (record_end(record, learner->options.store, result, parent, &error) !=
         DEEPSAD_OK) {
-        learner_log_fault("the record of a retraining was not written", record->job.model,
-                          &error);
+        owe(learner, record, &error);
     }
     tell(learner, &event);
 }
@@ -157,8 +184,7 @@ void learner_fail_job(struct learner *learner, struct record *record, int status
               LOG_TEXT("state", state), LOG_TEXT("reason", fault->message));
     if (record_fail(record, learner->options.store, state, fault->message, &error) !=
         DEEPSAD_OK) {
-        learner_log_fault("the record of a retraining was not written", record->job.model,
-                          &error);
+        owe(learner, record, &error);
     }
     struct learner_event event = {.model = record->job.model,
                                   .state = state,

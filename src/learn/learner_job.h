@@ -16,4 +16,7 @@ void learner_run_job(struct learner *learner, struct record *record,
 void learner_fail_job(struct learner *learner, struct record *record, int status,
                       const struct deepsad_error *fault);
 
+/* Writes the ends of jobs that the store could not take before; of the worker alone. */
+void learner_settle(struct learner *learner);
+
 #endif

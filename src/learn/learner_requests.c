@@ -97,6 +97,7 @@ int learner_retrain(struct learner *learner, char job[static STORE_ID_MAX + 1],
     if (status == DEEPSAD_OK && !enqueue(learner, &record, job)) {
         record_fail(&record, learner->options.store, "cancelled", "another was first",
                     NULL);
+        record_done(&record);
         status = refuse_second(job, model, error);
     }
     return status;
@@ -122,8 +123,14 @@ int learner_cancel(struct learner *learner, const char *job, struct deepsad_erro
         return DEEPSAD_OK;
     }
     if (job[0] != '\0' && learner_dequeue(learner, job, &record)) {
-        return record_fail(&record, learner->options.store, "cancelled",
-                           "cancelled before it ran", error);
+        int status = record_fail(&record, learner->options.store, "cancelled",
+                                 "cancelled before it ran", error);
+        char busy[STORE_ID_MAX + 1];
+        if (status != DEEPSAD_OK) {
+            record_done(&record);
+            enqueue(learner, &record, busy); /* it is queued still, as its record says */
+        }
+        return status;
     }
     return error_set(error, DEEPSAD_NOT_FOUND, "job %s is neither queued nor running",
                      job);

@@ -11,7 +11,10 @@
 
 #include "base/uuid.h"
 #include "learn/learner.h"
+#include "learn/record.h"
 #include "learn/watch.h"
+
+enum { LEARNER_OWED_MAX = 16 };
 
 struct learner {
     struct learner_options options; /* debounce and threads may be changed */
@@ -28,6 +31,10 @@ struct learner {
     struct learner_progress progress; /* of the job that runs; job "" = none */
     char running[STORE_MODEL_MAX + 1];
     bool publishing; /* the job that runs cannot be cancelled any more */
+
+    /* Ends of jobs that the store could not take yet; of the worker alone. */
+    struct record owed[LEARNER_OWED_MAX];
+    size_t owed_count;
 
     atomic_bool cancelled;  /* the job that runs is to end */
     struct uuid_source ids; /* of the worker and of learner_retrain, under the mutex */

@@ -31,25 +31,54 @@ void record_init(struct record *record, const char *model, const char *id,
     record->job.created_at_ms = clock_realtime_ms();
 }
 
+/* Out of memory, what the job came to stays, its numbers do not. */
+static int write_all(struct record *record, struct store *store,
+                     struct deepsad_error *error)
+{
+    static char none[] = "{}";
+    char *text = record->job.detail, *detail = text == NULL ? none : text;
+    int status = DEEPSAD_OK;
+    while (record->version_count > 0 && status == DEEPSAD_OK) {
+        struct store_version version = record->versions[record->version_count - 1];
+        version.detail = detail;
+        status = store_version_put(store, &version, error);
+        record->version_count -= status == DEEPSAD_OK;
+    }
+    if (status == DEEPSAD_OK) {
+        record->job.detail = detail;
+        status = store_job_put(store, &record->job, error);
+        record->job.detail = text;
+    }
+    return status;
+}
+
+int record_settle(struct record *record, struct store *store, struct deepsad_error *error)
+{
+    int status = record->owed ? write_all(record, store, error) : DEEPSAD_OK;
+    if (status == DEEPSAD_OK) {
+        record_done(record);
+    }
+    return status;
+}
+
+void record_done(struct record *record)
+{
+    free(record->job.detail);
+    record->job.detail = NULL;
+    record->owed = false;
+    record->version_count = 0;
+}
+
 /* Takes over `detail`, to which what all jobs tell is added. */
-static int put(struct record *record, struct store *store, const char *state,
-               json_t *detail, struct deepsad_error *error)
+static void set_detail(struct record *record, const char *state, json_t *detail)
 {
     json_object_set_new(detail, "trigger", json_string(record->trigger));
     if (record->analyst[0] != '\0') {
         json_object_set_new(detail, "asked_by", json_string(record->analyst));
     }
-    char *text = json_print(detail, JSON_COMPACT);
+    record->job.detail = json_print(detail, JSON_COMPACT);
     json_decref(detail);
-    if (text == NULL) {
-        return error_no_memory(error, "a job");
-    }
     copy(record->job.state, sizeof record->job.state, state);
-    record->job.detail = text;
-    int status = store_job_put(store, &record->job, error);
-    record->job.detail = NULL;
-    free(text);
-    return status;
 }
 
 int record_put(struct record *record, struct store *store, const char *state,
@@ -59,33 +88,30 @@ int record_put(struct record *record, struct store *store, const char *state,
         record->started = clock_monotonic();
         record->job.started_at_ms = clock_realtime_ms();
     }
-    return put(record, store, state, json_object(), error);
+    set_detail(record, state, json_object());
+    int status = write_all(record, store, error);
+    record_done(record);
+    return status;
 }
 
 int record_fail(struct record *record, struct store *store, const char *state,
                 const char *reason, struct deepsad_error *error)
 {
     record->job.finished_at_ms = clock_realtime_ms();
-    return put(record, store, state,
+    set_detail(record, state,
                json_pack("{s:s, s:f}", "reason", reason, "seconds",
-                         clock_monotonic() - record->started),
-               error);
+                         clock_monotonic() - record->started));
+    record->owed = true;
+    return record_settle(record, store, error);
 }
 
-static int put_version(const struct record *record, struct store *store, unsigned number,
-                       unsigned parent, const json_t *detail, struct deepsad_error *error)
+static void add_version(struct record *record, unsigned number, unsigned parent)
 {
     struct store_version version = {
         .number = number, .parent = parent, .created_at_ms = clock_realtime_ms()};
     copy(version.model, sizeof version.model, record->job.model);
     copy(version.job, sizeof version.job, record->job.id);
-    version.detail = json_print(detail, JSON_COMPACT);
-    if (version.detail == NULL) {
-        return error_no_memory(error, "a version's record");
-    }
-    int status = store_version_put(store, &version, error);
-    free(version.detail);
-    return status;
+    record->versions[record->version_count++] = version;
 }
 
 int record_end(struct record *record, struct store *store, struct round_result *result,
@@ -102,18 +128,15 @@ int record_end(struct record *record, struct store *store, struct round_result *
     record->job.finished_at_ms = clock_realtime_ms();
     record->job.journal_seq = result->journal_seq;
     record->job.version = result->version;
-    int status = DEEPSAD_OK;
+    if (result->live != 0 && result->live != result->version) {
+        add_version(record, result->live, parent);
+    }
     if (result->version != 0) {
-        status = put_version(record, store, result->version, parent, detail, error);
+        add_version(record, result->version, parent);
     }
-    if (status == DEEPSAD_OK && result->live != 0 && result->live != result->version) {
-        status = put_version(record, store, result->live, parent, detail, error);
-    }
-    if (status != DEEPSAD_OK) {
-        json_decref(detail);
-        return status;
-    }
-    return put(record, store, record_state(result->end), detail, error);
+    set_detail(record, record_state(result->end), detail);
+    record->owed = true;
+    return record_settle(record, store, error);
 }
 
 int record_recover(struct store_job *job, struct store *store, unsigned version,

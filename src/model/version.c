@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ enum {
     VERSION_NAME_MAX = 64,
     STAGING_AGE_GONE = 60, /* seconds */
     STAGING_AGE_MAX = 3600,
+    LEFT_OVER_MAX = 16,
 };
 
 #define STAGING_NAME ".new"
@@ -242,6 +244,123 @@ int deepsad_model_load(struct deepsad_model **out, const char *path,
     return status;
 }
 
+/* ---- What killed writers and failed disks left ---- */
+
+/* The files of a directory of ours, which holds no others, and itself. True: it is gone.
+ */
+static bool remove_directory(const char *path)
+{
+    DIR *stream = opendir(path);
+    if (stream != NULL) {
+        for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
+            unlinkat(dirfd(stream), entry->d_name, 0); /* not . and .. */
+        }
+        closedir(stream);
+    }
+    return rmdir(path) == 0 || errno == ENOENT;
+}
+
+/* PID of ".PID-N", else 0. */
+static long parse_writer(const char *text)
+{
+    char *end;
+    if (text[0] != '.' || text[1] < '1' || text[1] > '9') {
+        return 0;
+    }
+    errno = 0;
+    long process = strtol(text + 1, &end, 10);
+    size_t digits = *end == '-' ? strspn(end + 1, "0123456789") : 0;
+    return errno == 0 && digits > 0 && end[1 + digits] == '\0' ? process : 0;
+}
+
+/* Of NAME.PID-N (base/file.h), with a NAME that is written here; 0 = another name. */
+static long writer_of(const char *name)
+{
+    static const char *const names[] = {STAGING_NAME, LIVE_FILE, "model.yaml"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        size_t length = strlen(names[i]);
+        if (strncmp(name, names[i], length) == 0) {
+            return parse_writer(name + length);
+        }
+    }
+    return 0;
+}
+
+static bool is_abandoned(const char *path, long process)
+{
+    struct stat status;
+    if (stat(path, &status) != 0) {
+        return false;
+    }
+    int64_t age = clock_realtime_ms() / 1000 - status.st_mtim.tv_sec;
+    bool gone = kill((pid_t)process, 0) != 0 && errno == ESRCH;
+    return age > STAGING_AGE_MAX || (gone && age > STAGING_AGE_GONE);
+}
+
+void version_clean_staging(const char *directory)
+{
+    DIR *stream = opendir(directory);
+    if (stream == NULL) {
+        return;
+    }
+    for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
+        long process = writer_of(entry->d_name);
+        char *path = process > 0 ? join(directory, entry->d_name) : NULL;
+        if (path != NULL && is_abandoned(path, process)) {
+            if (unlink(path) != 0) {
+                remove_directory(path);
+            }
+        }
+        free(path);
+    }
+    closedir(stream);
+}
+
+/* Directories that this process could not remove; the disk may have recovered since. */
+static pthread_mutex_t left_lock = PTHREAD_MUTEX_INITIALIZER;
+static char *left_over[LEFT_OVER_MAX];
+
+static void discard(const char *path)
+{
+    if (remove_directory(path)) {
+        return;
+    }
+    pthread_mutex_lock(&left_lock);
+    for (size_t i = 0; i < LEFT_OVER_MAX; i++) {
+        if (left_over[i] == NULL) {
+            left_over[i] = strdup(path); /* without memory it goes after an hour */
+            break;
+        }
+    }
+    pthread_mutex_unlock(&left_lock);
+}
+
+static void discard_left_over(void)
+{
+    pthread_mutex_lock(&left_lock);
+    for (size_t i = 0; i < LEFT_OVER_MAX; i++) {
+        if (left_over[i] != NULL && remove_directory(left_over[i])) {
+            free(left_over[i]);
+            left_over[i] = NULL;
+        }
+    }
+    pthread_mutex_unlock(&left_lock);
+}
+
+/* A new directory of a temporary name, after what was left has been removed; free() it.
+ * NULL and errno. */
+static char *make_staging(const char *directory)
+{
+    version_clean_staging(directory);
+    discard_left_over();
+    char *pattern = join(directory, STAGING_NAME);
+    char *staging = pattern == NULL ? NULL : file_make_temporary_directory(pattern);
+    int number = pattern == NULL ? ENOMEM : errno;
+    free(pattern);
+    errno = number;
+    return staging;
+}
+
 /* ---- Saving ---- */
 
 static int check_name(const char *directory, struct deepsad_error *error)
@@ -306,7 +425,11 @@ static int publish(unsigned *version, const char *staging, const char *directory
         snprintf(path, sizeof path, "%s/%u", directory, ++number);
         if (rename(staging, path) == 0) {
             *version = number;
-            return sync_directory(directory, error);
+            status = sync_directory(directory, error);
+            if (status != DEEPSAD_OK) {
+                rename(path, staging); /* not on the disk for sure: never been there */
+            }
+            return status;
         }
         if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR) {
             return error_system(error, errno, "%s: cannot create the version", path);
@@ -325,19 +448,6 @@ static int write_marker(const char *staging, struct deepsad_error *error)
                                 : file_replace(marker, "", 0, error);
     free(marker);
     return status;
-}
-
-/* The files of a directory of ours, which holds no others, and itself. */
-static void remove_directory(const char *path)
-{
-    DIR *stream = opendir(path);
-    if (stream != NULL) {
-        for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
-            unlinkat(dirfd(stream), entry->d_name, 0); /* not . and .. */
-        }
-        closedir(stream);
-    }
-    rmdir(path);
 }
 
 static int write_version(const struct deepsad_model *model, const char *staging,
@@ -360,7 +470,7 @@ static int write_version(const struct deepsad_model *model, const char *staging,
         status = publish(version, staging, directory, error);
     }
     if (status != DEEPSAD_OK) {
-        remove_directory(staging);
+        discard(staging);
     }
     free(file);
     return status;
@@ -395,21 +505,15 @@ int version_save(const struct deepsad_model *model, const char *directory,
     if (status != DEEPSAD_OK) {
         return status;
     }
-    version_clean_staging(directory);
-    char *pattern = join(directory, STAGING_NAME);
-    char *staging = pattern == NULL ? NULL : file_make_temporary_directory(pattern);
-    if (staging == NULL) {
-        status = error_system(error, pattern == NULL ? ENOMEM : errno,
-                              "%s: cannot create a directory in it", directory);
-        free(pattern);
-        return status;
-    }
     unsigned number = 0;
-    status = write_version(model, staging, directory, challenger, &number, error);
+    char *staging = make_staging(directory);
+    status =
+        staging == NULL
+            ? error_system(error, errno, "%s: cannot create a directory in it", directory)
+            : write_version(model, staging, directory, challenger, &number, error);
     if (status == DEEPSAD_OK && version != NULL) {
         *version = number;
     }
-    free(pattern);
     free(staging);
     return status;
 }
@@ -423,8 +527,7 @@ int deepsad_model_save_version(const struct deepsad_model *model, const char *di
 /* Its directory is renamed first, to a name that is cleaned up if we are killed. */
 int version_remove(const char *directory, unsigned number, struct deepsad_error *error)
 {
-    char *pattern = join(directory, STAGING_NAME), *version = NULL;
-    char *away = pattern == NULL ? NULL : file_make_temporary_directory(pattern);
+    char *version = NULL, *away = make_staging(directory);
     int status = DEEPSAD_OK;
     if (away == NULL || asprintf(&version, "%s/%u", directory, number) < 0) {
         status =
@@ -433,68 +536,9 @@ int version_remove(const char *directory, unsigned number, struct deepsad_error 
         status = error_system(error, errno, "%s: cannot remove", version);
     }
     if (away != NULL) {
-        remove_directory(away);
+        discard(away);
     }
     free(version);
     free(away);
-    free(pattern);
     return status;
-}
-
-/* ---- What killed writers left ---- */
-
-/* PID of ".PID-N", else 0. */
-static long parse_writer(const char *text)
-{
-    char *end;
-    if (text[0] != '.' || text[1] < '1' || text[1] > '9') {
-        return 0;
-    }
-    errno = 0;
-    long process = strtol(text + 1, &end, 10);
-    size_t digits = *end == '-' ? strspn(end + 1, "0123456789") : 0;
-    return errno == 0 && digits > 0 && end[1 + digits] == '\0' ? process : 0;
-}
-
-/* Of NAME.PID-N (base/file.h), with a NAME that is written here; 0 = another name. */
-static long writer_of(const char *name)
-{
-    static const char *const names[] = {STAGING_NAME, LIVE_FILE, "model.yaml"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        size_t length = strlen(names[i]);
-        if (strncmp(name, names[i], length) == 0) {
-            return parse_writer(name + length);
-        }
-    }
-    return 0;
-}
-
-static bool is_abandoned(const char *path, long process)
-{
-    struct stat status;
-    if (stat(path, &status) != 0) {
-        return false;
-    }
-    int64_t age = clock_realtime_ms() / 1000 - status.st_mtim.tv_sec;
-    bool gone = kill((pid_t)process, 0) != 0 && errno == ESRCH;
-    return age > STAGING_AGE_MAX || (gone && age > STAGING_AGE_GONE);
-}
-
-void version_clean_staging(const char *directory)
-{
-    DIR *stream = opendir(directory);
-    if (stream == NULL) {
-        return;
-    }
-    for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
-        long process = writer_of(entry->d_name);
-        char *path = process > 0 ? join(directory, entry->d_name) : NULL;
-        if (path != NULL && is_abandoned(path, process)) {
-            if (unlink(path) != 0) {
-                remove_directory(path);
-            }
-        }
-        free(path);
-    }
-    closedir(stream);
 }

@@ -51,6 +51,8 @@ struct sqlite_writer {
     /* Set once. */
     size_t queue;
     bool commit_each;
+    int64_t began_ms; /* by the wall clock, when `began` by the other */
+    double began;
 
     /* The thread's own. */
     struct sqlite_session session;
@@ -223,6 +225,15 @@ static struct task *take_group(struct sqlite_writer *writer)
 
 /* ---- Between groups ---------------------------------------------------------------- */
 
+/* What ages are counted by: a wall clock that jumps years ahead while the daemon runs
+ * must not delete what is young. Rather too early than too late. */
+static int64_t cautious_now_ms(const struct sqlite_writer *writer)
+{
+    int64_t passed = (int64_t)(1e3 * (clock_monotonic() - writer->began));
+    int64_t wall = clock_realtime_ms();
+    return wall < writer->began_ms + passed ? wall : writer->began_ms + passed;
+}
+
 static void trim(struct sqlite_writer *writer, bool after_work)
 {
     struct deepsad_error error = {0};
@@ -234,7 +245,7 @@ static void trim(struct sqlite_writer *writer, bool after_work)
     int status = sqlite_session_begin(&writer->session, &error);
     if (status == DEEPSAD_OK) {
         status = sqlite_retention_bite(writer->session.db, &retention,
-                                       clock_realtime_ms(), bite, &more, &error);
+                                       cautious_now_ms(writer), bite, &more, &error);
     }
     if (status == DEEPSAD_OK) {
         status = sqlite_session_commit(&writer->session, &error);
@@ -430,6 +441,8 @@ static struct sqlite_writer *make(const struct sqlite_options *options)
     writer->queue = options->queue;
     writer->retention = options->retention;
     writer->commit_each = options->commit_each;
+    writer->began_ms = clock_realtime_ms();
+    writer->began = clock_monotonic();
     return writer;
 }
 
