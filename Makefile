@@ -371,6 +371,7 @@ install: all ## under PREFIX (DESTDIR is honoured)
 	install -d $(DESTDIR)$(UNITDIR)
 	sed 's|/usr/bin/deepsadd|$(PREFIX)/bin/deepsadd|' systemd/deepsadd.service \
 	    > $(DESTDIR)$(UNITDIR)/deepsadd.service
+	install -m 644 systemd/deepsadd.socket $(DESTDIR)$(UNITDIR)/deepsadd.socket
 
 clean: ## remove build/
 	rm -rf build

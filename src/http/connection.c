@@ -152,6 +152,17 @@ bool connection_evict(struct connection_table *table, enum connection_phase phas
     return evicted;
 }
 
+bool connection_any(struct connection_table *table, enum connection_phase phase)
+{
+    bool found = false;
+    pthread_mutex_lock(&table->mutex);
+    for (struct connection *one = table->first; one != NULL && !found; one = one->next) {
+        found = connection_phase(one) == phase;
+    }
+    pthread_mutex_unlock(&table->mutex);
+    return found;
+}
+
 static void wait_for_work(struct connection_table *table)
 {
     if (table->first == NULL) {

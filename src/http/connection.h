@@ -96,6 +96,9 @@ bool connection_evict(struct connection_table *table, enum connection_phase phas
  * regular answer is possible any more. */
 void connection_abort(struct connection *connection, const struct reply *reply);
 
+/* Whether a connection is in that phase. */
+bool connection_any(struct connection_table *table, enum connection_phase phase);
+
 /* Whether the kernel holds bytes that the client has not taken. */
 bool connection_unsent(int descriptor);
 

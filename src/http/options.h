@@ -33,6 +33,7 @@ struct tls;
 
 struct server_options {
     const char *listen;
+    int inherited;           /* a socket that listens already, taken over; -1: none */
     struct tls *tls;         /* NULL: without; the three are borrowed */
     struct auth *auth;       /* NULL: nobody is asked for a token */
     struct quota *quota;     /* NULL: none */

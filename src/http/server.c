@@ -29,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -43,8 +44,9 @@
 enum {
     KEPT_REPLY_MAX = 1 << 20, /* bytes of a reply's buffer that an idle exchange keeps */
     IDLE_EXCHANGES = 8,       /* of a thread */
-    LONG_ANSWER = 64 << 10,   /* bytes */
-    PLACES_FULL = 80, /* per cent of the connections: from there on some give way */
+    DRAIN_HEADS_MS = 1000,
+    LONG_ANSWER = 64 << 10, /* bytes */
+    PLACES_FULL = 80,       /* per cent of the connections: from there on some give way */
     THREAD_STACK = 512 << 10, /* bytes */
 };
 
@@ -54,7 +56,8 @@ struct thread {
     struct server *server;
     void *worker;
     struct uuid_source ids;
-    struct exchange *free; /* at most IDLE_EXCHANGES */
+    _Atomic uint64_t busy_since; /* ms, of what it does for a request now; 0 = nothing */
+    struct exchange *free;       /* at most IDLE_EXCHANGES */
     size_t free_count;
     struct thread *next;
 };
@@ -70,6 +73,7 @@ struct server {
     struct thread *threads;
     int descriptor; /* of the listening socket; the library's to close */
     bool listening;
+    uint64_t drain_began_ms;
 };
 
 /* ---- Threads and exchanges ---- */
@@ -324,12 +328,10 @@ static enum MHD_Result on_head(struct server *server, struct MHD_Connection *con
     return MHD_YES;
 }
 
-static enum MHD_Result on_request(void *closure, struct MHD_Connection *connection,
-                                  const char *path, const char *method,
-                                  const char *version, const char *bytes, size_t *size,
-                                  void **state)
+static enum MHD_Result serve(struct server *server, struct MHD_Connection *connection,
+                             const char *path, const char *method, const char *version,
+                             const char *bytes, size_t *size, void **state)
 {
-    struct server *server = closure;
     struct exchange *exchange = *state;
     if (exchange == NULL) {
         return on_head(server, connection, path, method, version, state);
@@ -367,6 +369,23 @@ static unsigned idle_time(struct server *server, const struct exchange *exchange
     bool behind = exchange->sent > LONG_ANSWER && reply_ms < idle_ms &&
                   connection_unsent(exchange->connection->descriptor);
     return behind ? reply_ms : idle_ms;
+}
+
+static enum MHD_Result on_request(void *closure, struct MHD_Connection *connection,
+                                  const char *path, const char *method,
+                                  const char *version, const char *bytes, size_t *size,
+                                  void **state)
+{
+    struct connection *own = connection_of(connection);
+    struct thread *thread = own == NULL ? NULL : own->closure;
+    if (thread == NULL) {
+        return MHD_NO;
+    }
+    atomic_store_explicit(&thread->busy_since, connection_now(), memory_order_relaxed);
+    enum MHD_Result result =
+        serve(closure, connection, path, method, version, bytes, size, state);
+    atomic_store_explicit(&thread->busy_since, 0, memory_order_relaxed);
+    return result;
 }
 
 static void on_completed(void *closure, struct MHD_Connection *connection, void **state,
@@ -579,7 +598,12 @@ int server_start(struct server **out, const struct server_options *options,
         return status;
     }
     int descriptor = -1;
-    status = listen_open(&descriptor, server->address, options->listen, error);
+    if (options->inherited >= 0) {
+        descriptor = options->inherited;
+        listen_describe(server->address, descriptor);
+    } else {
+        status = listen_open(&descriptor, server->address, options->listen, error);
+    }
     if (status == DEEPSAD_OK) {
         server->daemon = start_library(server, descriptor);
         if (server->daemon == NULL) {
@@ -598,6 +622,19 @@ int server_start(struct server **out, const struct server_options *options,
     server->listening = true;
     *out = server;
     return DEEPSAD_OK;
+}
+
+bool server_stuck(struct server *server, double seconds)
+{
+    uint64_t before = connection_now() - (uint64_t)(seconds * 1e3);
+    bool stuck = false;
+    pthread_mutex_lock(&server->mutex);
+    for (const struct thread *one = server->threads; one != NULL; one = one->next) {
+        uint64_t since = atomic_load_explicit(&one->busy_since, memory_order_relaxed);
+        stuck |= since != 0 && since < before;
+    }
+    pthread_mutex_unlock(&server->mutex);
+    return stuck;
 }
 
 const char *server_address(const struct server *server)
@@ -632,13 +669,35 @@ static void stop_listening(struct server *server)
         close(silent);
     } /* else it goes on listening, and what comes is answered by 503 */
     server->listening = false;
+    if (server->options.inherited < 0) {
+        listen_remove(server->address);
+    }
+}
+
+/* Connections that were accepted last have their first request on the way: it is waited
+ * for, but not for long, since it may never come. */
+static bool wait_for_heads(struct server *server, uint64_t until_ms)
+{
+    const struct timespec pause = {.tv_nsec = 5000000};
+    bool awaited = true;
+    while (connection_now() < server->drain_began_ms + DRAIN_HEADS_MS &&
+           (awaited = connection_any(&server->connections, CONNECTION_HEAD)) &&
+           connection_now() < until_ms) {
+        nanosleep(&pause, NULL);
+    }
+    return !awaited || connection_now() >= server->drain_began_ms + DRAIN_HEADS_MS;
 }
 
 bool server_drain(struct server *server, double seconds)
 {
-    atomic_store(&server->exchanges.draining, true);
+    uint64_t until_ms = connection_now() + (uint64_t)(seconds * 1e3);
+    if (!atomic_exchange(&server->exchanges.draining, true)) {
+        server->drain_began_ms = connection_now();
+    }
     stop_listening(server);
-    return exchanges_drain(&server->exchanges, seconds);
+    bool heads = wait_for_heads(server, until_ms);
+    double left = ((double)until_ms - (double)connection_now()) * 1e-3;
+    return exchanges_drain(&server->exchanges, left > 0 ? left : 0) && heads;
 }
 
 void server_stop(struct server *server)
