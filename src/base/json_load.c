@@ -139,3 +139,12 @@ json_t *json_load_string(const char *text, size_t flags, json_error_t *error)
 {
     return text == NULL ? NULL : json_load_text(text, strlen(text), flags, error);
 }
+
+int json_load_fault(struct deepsad_error *error, enum deepsad_status status,
+                    const char *where, const json_error_t *fault)
+{
+    return json_error_code(fault) == json_error_out_of_memory
+               ? error_no_memory(error, where)
+               : error_set(error, status, "%s, line %d, column %d: %s", where,
+                           fault->line, fault->column, fault->text);
+}

@@ -10,6 +10,8 @@
 #include <jansson.h>
 #include <stddef.h>
 
+#include "base/error.h"
+
 /* NULL and *error, which may be NULL; json_error_code() of it is json_error_out_of_memory
  * wherever memory had run out. */
 json_t *json_load_text(const char *text, size_t length, size_t flags,
@@ -17,5 +19,10 @@ json_t *json_load_text(const char *text, size_t length, size_t flags,
 
 /* The same of a C string; NULL is no text and gives NULL. */
 json_t *json_load_string(const char *text, size_t flags, json_error_t *error);
+
+/* What *fault tells as an error of that status, "WHERE, line 1, column 2: ..."; where
+ * memory had run out, as DEEPSAD_NO_MEMORY. */
+int json_load_fault(struct deepsad_error *error, enum deepsad_status status,
+                    const char *where, const json_error_t *fault);
 
 #endif

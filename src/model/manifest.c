@@ -246,8 +246,7 @@ static json_t *parse(const struct deepsad_model *model, struct deepsad_error *er
     json_error_t fault;
     json_t *root = json_load_string(model->manifest, JSON_REJECT_DUPLICATES, &fault);
     if (!json_is_object(root)) {
-        error_set(error, DEEPSAD_CORRUPT, "manifest, line %d, column %d: %s", fault.line,
-                  fault.column, fault.text);
+        json_load_fault(error, DEEPSAD_CORRUPT, "manifest", &fault);
         json_decref(root);
         return NULL;
     }
@@ -457,8 +456,7 @@ int manifest_read(struct deepsad_model **out, json_t **root, const json_t **comp
     json_error_t fault;
     json_t *json = json_load_string(text, JSON_REJECT_DUPLICATES, &fault);
     if (json == NULL) {
-        return error_set(error, DEEPSAD_CORRUPT, "manifest, line %d, column %d: %s",
-                         fault.line, fault.column, fault.text);
+        return json_load_fault(error, DEEPSAD_CORRUPT, "manifest", &fault);
     }
     int status = read_root(out, components, json, text, error);
     if (status != DEEPSAD_OK) {

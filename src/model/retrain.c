@@ -163,6 +163,9 @@ int retrain_recipe(struct deepsad_recipe **out, uint64_t *seed,
                    const struct deepsad_model *model, struct deepsad_error *error)
 {
     json_t *root = json_load_string(model->manifest, 0, NULL);
+    if (root == NULL) {
+        return error_no_memory(error, "the manifest");
+    }
     const json_t *number = json_object_get(json_object_get(root, "lineage"), "seed");
     int status =
         json_is_integer(number)
@@ -208,6 +211,9 @@ static int read_folds(struct outlook *outlook, const struct deepsad_model *model
                       struct deepsad_error *error)
 {
     json_t *root = json_load_string(model->manifest, 0, NULL);
+    if (root == NULL) {
+        return error_no_memory(error, "the manifest");
+    }
     const char *basis =
         json_string_value(json_object_get(json_object_get(root, "calibration"), "basis"));
     json_int_t anomalies = json_integer_value(json_object_get(

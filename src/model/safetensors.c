@@ -298,8 +298,7 @@ static int parse(struct safetensors *file, struct deepsad_error *error)
     json_error_t fault;
     file->header = json_load_text(header, length, JSON_REJECT_DUPLICATES, &fault);
     if (file->header == NULL) {
-        return error_set(error, DEEPSAD_CORRUPT, "header, line %d, column %d: %s",
-                         fault.line, fault.column, fault.text);
+        return json_load_fault(error, DEEPSAD_CORRUPT, "header", &fault);
     }
     file->data = header + length;
     file->data_size = size - LENGTH_SIZE - length;

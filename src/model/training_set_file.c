@@ -249,9 +249,9 @@ int training_set_load(struct training_set *out, const struct safetensors *file,
     json_error_t fault;
     json_t *root = json_load_string(text, JSON_REJECT_DUPLICATES, &fault);
     if (root == NULL) {
-        return error_set(error, DEEPSAD_CORRUPT,
-                         "__metadata__: \"%s\", line %d, column %d: %s", key_reservoir,
-                         fault.line, fault.column, fault.text);
+        char where[64];
+        snprintf(where, sizeof where, "__metadata__: \"%s\"", key_reservoir);
+        return json_load_fault(error, DEEPSAD_CORRUPT, where, &fault);
     }
     struct training_set set = {0};
     int status = load(&set, file, root, features, error);
@@ -268,6 +268,9 @@ static int read_features(size_t *features, const char *manifest,
                          struct deepsad_error *error)
 {
     json_t *root = json_load_string(manifest, 0, NULL);
+    if (root == NULL) {
+        return error_no_memory(error, "the manifest"); /* it has been read before */
+    }
     json_int_t count =
         json_integer_value(json_object_get(json_object_get(root, "input"), "features"));
     json_decref(root);
