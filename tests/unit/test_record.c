@@ -202,8 +202,34 @@ static void a_store_that_refuses_is_an_error_and_nothing_leaks(void **state)
     }
     assert_error_says(error, "disk full");
     assert_int_equal(record_put(&record, &store, "queued", NULL), DEEPSAD_IO);
-    assert_int_equal(record_fail(&record, &store, "failed", "x", NULL), DEEPSAD_IO);
     assert_null(record.job.detail);
+    assert_int_equal(record_fail(&record, &store, "failed", "x", NULL), DEEPSAD_IO);
+    record_done(&record);
+    assert_null(record.job.detail);
+}
+
+static void what_a_store_refused_is_written_later_with_its_versions(void **state)
+{
+    const struct store_ops ops = {.version_put = refuse_version, .job_put = refuse_job};
+    struct store refusing = {&ops}, *store = store_must_open(state);
+    struct store_job job = {0};
+    struct record record;
+    record_init(&record, "m", "j1", "labels", NULL);
+    struct round_result result = result_of(ROUND_PROMOTED, 2, 3);
+    assert_int_equal(record_end(&record, &refusing, &result, 1, NULL), DEEPSAD_IO);
+    assert_int_equal(record_settle(&record, &refusing, NULL), DEEPSAD_IO);
+    assert_true(record.owed);
+    assert_int_equal(record_settle(&record, store, NULL), DEEPSAD_OK);
+    assert_false(record.owed);
+    assert_int_equal(store_job_get(store, &job, "j1", NULL), DEEPSAD_OK);
+    assert_string_equal(job.state, "promoted");
+    store_job_done(&job);
+    for (unsigned number = 2; number <= 3; number++) {
+        struct store_version version = {0};
+        assert_int_equal(store_version_get(store, &version, "m", number, NULL), 0);
+        free(version.detail);
+    }
+    store_close(store);
 }
 
 #define WITH_FOLDER(test) \
@@ -219,6 +245,7 @@ int main(void)
         WITH_FOLDER(a_round_that_wrote_nothing_records_no_version),
         WITH_FOLDER(a_job_that_a_crash_cut_off_failed),
         WITH_FOLDER(a_job_whose_version_is_there_was_promoted),
+        WITH_FOLDER(what_a_store_refused_is_written_later_with_its_versions),
         cmocka_unit_test(a_store_that_refuses_is_an_error_and_nothing_leaks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
