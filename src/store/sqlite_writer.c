@@ -225,8 +225,8 @@ static struct task *take_group(struct sqlite_writer *writer)
 
 /* ---- Between groups ---------------------------------------------------------------- */
 
-/* What ages are counted by: a wall clock that jumps years ahead while the daemon runs must
- * not delete what is young. Rather too early than too late. */
+/* What ages are counted by: a wall clock that jumps years ahead while the daemon runs
+ * must not delete what is young. Rather too early than too late. */
 static int64_t cautious_now_ms(const struct sqlite_writer *writer)
 {
     int64_t passed = (int64_t)(1e3 * (clock_monotonic() - writer->began));
