@@ -76,6 +76,7 @@ static void set_detail(struct record *record, const char *state, json_t *detail)
     if (record->analyst[0] != '\0') {
         json_object_set_new(detail, "asked_by", json_string(record->analyst));
     }
+    free(record->job.detail);
     record->job.detail = json_print(detail, JSON_COMPACT);
     json_decref(detail);
     copy(record->job.state, sizeof record->job.state, state);
@@ -128,6 +129,7 @@ int record_end(struct record *record, struct store *store, struct round_result *
     record->job.finished_at_ms = clock_realtime_ms();
     record->job.journal_seq = result->journal_seq;
     record->job.version = result->version;
+    record->version_count = 0;
     if (result->live != 0 && result->live != result->version) {
         add_version(record, result->live, parent);
     }

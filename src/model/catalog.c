@@ -3,9 +3,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "model/version.h"
@@ -82,15 +84,19 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static bool is_model_directory(const char *parent, const char *name)
+/* 0, or the errno of a look that says nothing: a model is not gone because of that. */
+static int look_for_model(bool *is, const char *parent, const char *name)
 {
-    char *path;
-    if (!version_name_valid(name) || asprintf(&path, "%s/%s", parent, name) < 0) {
-        return false;
+    char path[PATH_MAX];
+    struct stat status;
+    int length = snprintf(path, sizeof path, "%s/%s", parent, name);
+    *is = version_name_valid(name) && length > 0 && length < PATH_MAX;
+    if (*is && stat(path, &status) != 0) {
+        *is = false;
+        return errno == ENOENT || errno == EACCES || errno == ELOOP ? 0 : errno;
     }
-    bool result = file_is_directory(path);
-    free(path);
-    return result;
+    *is = *is && S_ISDIR(status.st_mode);
+    return 0;
 }
 
 static int list_names(struct names *out, const char *directory,
@@ -104,14 +110,18 @@ static int list_names(struct names *out, const char *directory,
     }
     int failed = 0;
     for (struct dirent *entry; failed == 0 && (entry = readdir(stream)) != NULL;) {
-        if (is_model_directory(directory, entry->d_name)) {
-            failed = add_name(&names, entry->d_name);
+        bool is;
+        failed = look_for_model(&is, directory, entry->d_name);
+        if (failed == 0 && is && add_name(&names, entry->d_name) != 0) {
+            failed = ENOMEM;
         }
     }
     closedir(stream);
     if (failed != 0) {
         names_done(&names);
-        return error_no_memory(error, "the models directory");
+        return failed == ENOMEM
+                   ? error_no_memory(error, "the models directory")
+                   : error_system(error, failed, "%s: cannot be read", directory);
     }
     if (names.count > 0) {
         qsort(names.list, names.count, sizeof *names.list, compare_names);

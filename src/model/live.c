@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/live.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -98,7 +99,9 @@ bool live_is_challenger(const char *directory, unsigned number)
     char path[PATH_MAX];
     int length =
         snprintf(path, sizeof path, "%s/%u/%s", directory, number, LIVE_CHALLENGER);
-    return length > 0 && length < PATH_MAX && access(path, F_OK) == 0;
+    /* A disk that does not tell makes nothing live. */
+    return length > 0 && length < PATH_MAX &&
+           (access(path, F_OK) == 0 || errno != ENOENT);
 }
 
 static bool is_among(unsigned number, const unsigned *numbers, size_t count)

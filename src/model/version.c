@@ -57,11 +57,14 @@ static int compare_newest_first(const void *a, const void *b)
     return (left < right) - (left > right);
 }
 
-static bool is_version(const char *directory, const char *name)
+/* 0, or the errno of a look that says nothing: a version is not gone because of that. */
+static int look_for_version(bool *is, const char *directory, const char *name)
 {
     char path[PATH_MAX];
     int length = snprintf(path, sizeof path, "%s/%s/%s", directory, name, VERSION_FILE);
-    return length > 0 && length < PATH_MAX && access(path, F_OK) == 0;
+    *is = length > 0 && length < PATH_MAX && access(path, F_OK) == 0;
+    bool told = *is || errno == ENOENT || errno == ENOTDIR || errno == EACCES;
+    return told ? 0 : errno;
 }
 
 int version_list(unsigned **out, size_t *count, const char *directory,
@@ -77,7 +80,13 @@ int version_list(unsigned **out, size_t *count, const char *directory,
     int status = DEEPSAD_OK;
     for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
         unsigned number = parse_number(entry->d_name);
-        if (number == 0 || !is_version(directory, entry->d_name)) {
+        bool is = false;
+        int failed = number == 0 ? 0 : look_for_version(&is, directory, entry->d_name);
+        if (failed != 0) {
+            status = error_system(error, failed, "%s: cannot be read", directory);
+            break;
+        }
+        if (!is) {
             continue;
         }
         if (found == capacity) {

@@ -347,6 +347,36 @@ int mkstemp(char *path)
     return mkostemp(path, 0);
 }
 
+int stat(const char *path, struct stat *out)
+{
+    REAL(int, "stat", const char *, struct stat *)
+    return fails_at(FAULT_LOOK, -1, path) ? -1 : real(path, out);
+}
+
+int lstat(const char *path, struct stat *out)
+{
+    REAL(int, "lstat", const char *, struct stat *)
+    return fails_at(FAULT_LOOK, -1, path) ? -1 : real(path, out);
+}
+
+int stat64(const char *path, struct stat64 *out)
+{
+    REAL(int, "stat64", const char *, struct stat64 *)
+    return fails_at(FAULT_LOOK, -1, path) ? -1 : real(path, out);
+}
+
+int lstat64(const char *path, struct stat64 *out)
+{
+    REAL(int, "lstat64", const char *, struct stat64 *)
+    return fails_at(FAULT_LOOK, -1, path) ? -1 : real(path, out);
+}
+
+int access(const char *path, int mode)
+{
+    REAL(int, "access", const char *, int)
+    return fails_at(FAULT_LOOK, -1, path) ? -1 : real(path, mode);
+}
+
 /* ---- Locks ---------------------------------------------------------------------------
  */
 

@@ -24,6 +24,7 @@ enum fault_class {
     FAULT_TRUNCATE,
     FAULT_MKDIR,  /* mkdir, mkdtemp */
     FAULT_READ,   /* read, pread, mmap */
+    FAULT_LOOK,   /* stat, lstat, access */
     FAULT_LOCK,   /* flock, locks of fcntl */
     FAULT_MEMORY, /* malloc, calloc, realloc, aligned_alloc, posix_memalign */
     FAULT_CLASSES

@@ -5,7 +5,7 @@ import mmap
 import os
 import struct
 
-CLASSES = ("write", "sync", "open", "rename", "remove", "truncate", "mkdir", "read", "lock",
+CLASSES = ("write", "sync", "open", "rename", "remove", "truncate", "mkdir", "read", "look", "lock",
            "memory")
 ONCE, FROM_THERE_ON, SHORT = range(3)
 MODES = ("once", "from there on", "short")

@@ -23,6 +23,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -203,11 +204,16 @@ class World:
             raise Fault(f"load: {status} {answer}")
         return status == 200
 
-    def reload(self):
-        """SIGHUP, and waits until it is done."""
+    def reload(self, patience=None):
+        """SIGHUP, and waits until it is done, or a little: memory may lack for the line."""
         before = len(re.findall("reload", self.daemon.said()))
         self.daemon.process.send_signal(signal.SIGHUP)
-        self.until("reload", lambda: len(re.findall("reload", self.daemon.said())) > before)
+        limit = time.monotonic() + (patience or 0)
+        done = lambda: len(re.findall("reload", self.daemon.said())) > before  # noqa: E731
+        if patience is None:
+            self.until("reload", done)
+        while patience and not done() and time.monotonic() < limit:
+            time.sleep(0.002)
 
     def check_files(self):
         """Every version on the disk loads, nothing half-made is left."""
@@ -297,7 +303,7 @@ class Models:
         world.wanted = str(1 + world.number % 2)
         world.number += 1
         world.activate(world.wanted)
-        world.reload()
+        world.reload(0.1)
         world.unload_and_load()
         world.score(must=False)
 
@@ -342,7 +348,7 @@ class Report:
     def add(self, where, kind, mode, calls, points, faults):
         self.points += points
         self.faults += faults
-        line = (f"{where:9} {kind:9} {shim.MODES[mode]:14} calls {calls:6}  points {points:6}"
+        line = (f"{where:10} {kind:9} {shim.MODES[mode]:14} calls {calls:6}  points {points:6}"
                 f"  faults {len(faults)}  {time.monotonic() - self.began:6.1f} s")
         self.began = time.monotonic()
         print(line, flush=True)
@@ -431,9 +437,10 @@ def begin(world):
     limit = time.monotonic() + 20 * world.options.slow
     try:
         while time.monotonic() < limit:
+            ended = process.poll() is not None
             said = (world.place / "start.txt").read_text(errors="replace")
             found = re.search(r"listening on http://\S+:(\d+)\n", said)
-            if process.poll() is not None:
+            if ended:
                 if process.returncode != 1 or not re.search(r"\w", said):
                     raise Fault(f"ended with {process.returncode}: {said[-600:]}")
                 return False
@@ -465,20 +472,28 @@ def serve(world, process, port):
 
 
 def sweep_start(options, report, origin):
-    """Each class from the first call of the process on."""
+    """Each class from the first call of the process on, with a state and without."""
     for kind in options.classes:
         for mode in modes_of(kind):
-            with loop.fresh(origin) as place:
-                loop.set_policy(place, Labels.SETTINGS)
-                (place / "state").mkdir()
-                world = World(options, place)
-                sweep_starts(world, report, kind, mode)
+            for fresh in (True, False):
+                with loop.fresh(origin) as place:
+                    loop.set_policy(place, Labels.SETTINGS)
+                    (place / "state").mkdir()
+                    world = World(options, place)
+                    if not fresh:
+                        begin(world)
+                    sweep_starts(world, report, kind, mode, "start, 1st" if fresh else "start")
 
 
-def sweep_starts(world, report, kind, mode):
-    begin(world)
+def sweep_starts(world, report, kind, mode, name):
+    """Every start finds the same state."""
     faults, points, calls, k, missed = [], 0, 0, 1, 0
+    state, saved, labels = world.place / "state", world.place / "saved", dict(world.labels)
+    shutil.copytree(state, saved)
     while True:
+        shutil.rmtree(state)
+        shutil.copytree(saved, state)
+        world.labels = dict(labels)
         world.control.arm(kind, k, mode)
         try:
             begin(world)
@@ -496,7 +511,7 @@ def sweep_starts(world, report, kind, mode):
             faults.append(f"start {kind} {k} {shim.MODES[mode]}, afterwards: {fault}")
         points += bool(failed)
         k += step_of(world.options, kind, k)
-    report.add("start", kind, mode, calls, points, faults)
+    report.add(name, kind, mode, calls, points, faults)
 
 
 def sweep(options):
