@@ -5,10 +5,10 @@
 # ---- What is needed from Debian 12: the only list there is ---------------------------------
 BUILD_PACKAGES = gcc libc6-dev pkg-config libmicrohttpd-dev libjansson-dev \
     libopenblas-pthread-dev libyaml-dev zlib1g-dev nettle-dev libsqlite3-dev \
-    libprotobuf-c-dev protobuf-c-compiler libonnx-dev
+    libprotobuf-c-dev protobuf-c-compiler libonnx-dev libgnutls28-dev
 RUN_PACKAGES = $(BUILD_PACKAGES) dataset-fashion-mnist curl jq
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang-format python3 python3-pytest python3-onnx \
-    python3-numpy python3-yaml groff-base faketime
+    python3-numpy python3-yaml groff-base openssl faketime
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy cppcheck
 FUZZ_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-14-dev
 COVERAGE_PACKAGES = $(TEST_PACKAGES) gcovr
@@ -25,7 +25,7 @@ BUILD = build/$(VARIANT)
 GENERATED = build/generated
 CC = gcc
 PYTHON = /usr/bin/python3
-LIBRARIES = libmicrohttpd jansson yaml-0.1 zlib nettle openblas sqlite3 libprotobuf-c
+LIBRARIES = libmicrohttpd jansson yaml-0.1 zlib nettle openblas sqlite3 libprotobuf-c gnutls
 
 PREFIX = /usr/local
 SYSCONFDIR = /etc
@@ -40,7 +40,7 @@ CFLAGS_asan = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
     -fno-omit-frame-pointer
 CFLAGS_tsan = -O1 -g -fsanitize=thread
 CFLAGS_cov = -O0 -g --coverage
-CFLAGS_fuzz = -O1 -g -fsanitize=fuzzer-no-link,address,undefined
+CFLAGS_fuzz = -O2 -g -fsanitize=fuzzer-no-link,address,undefined
 # Contraction to fused multiply-adds and no errno from sqrt: what vectorised loops need.
 # Nothing of -ffast-math: NaN is a missing value here.
 CFLAGS += $(CFLAGS_$(VARIANT)) -std=c17 -D_GNU_SOURCE -pthread -fopenmp-simd \
@@ -53,7 +53,8 @@ LIBRARY_CFLAGS = $(eval LIBRARY_CFLAGS := $(shell pkg-config --cflags $(LIBRARIE
 LIBRARY_LIBS = $(eval LIBRARY_LIBS := $(shell pkg-config --libs $(LIBRARIES)))$(LIBRARY_LIBS)
 
 LIB_SOURCES = $(wildcard src/base/*.c src/nn/*.c src/data/*.c src/onnx/*.c src/model/*.c)
-STORE_SOURCES = $(wildcard src/store/*.c)
+# What both programs share beyond the library.
+STORE_SOURCES = $(wildcard src/store/*.c src/access/*.c)
 SERVER_SOURCES = $(wildcard src/http/*.c src/learn/*.c src/api/*.c)
 TOOL_SOURCES = $(wildcard src/tool/*.c)
 DAEMON_SOURCES = $(wildcard src/daemon/*.c)
@@ -98,6 +99,10 @@ $(TESTED_LIB): $(call object,$(TESTED_SOURCES))
 	@$(ARCHIVE)
 $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(TESTED_LIB) $(SERVER_LIB) $(STORE_LIB) $(LIB)
 	@$(LINK) -lcmocka
+# Tests that make allocations fail.
+$(BUILD)/tests/test_allocations_%: LDFLAGS += $(foreach function,malloc calloc realloc \
+    reallocarray aligned_alloc strdup strndup asprintf,-Wl$(comma)--wrap=$(function))
+comma = ,
 $(BUILD)/smoke/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/smoke.o $(TESTED_LIB) $(SERVER_LIB) $(STORE_LIB) $(LIB)
 	@$(LINK)
 $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(TESTED_LIB) $(SERVER_LIB) $(STORE_LIB) $(LIB)
@@ -116,6 +121,8 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+# Kernels at -O0 would take a run of the suite from minutes to an hour.
+$(call object,$(wildcard src/nn/*.c)): CFLAGS += $(if $(filter cov,$(VARIANT)),-O2)
 # What protobuf-c makes of ONNX's schema; not ours to warn about.
 ONNX_FOLDER = /usr/include/onnx
 $(GENERATED)/onnx.pb-c.c: $(ONNX_FOLDER)/onnx.proto
@@ -197,6 +204,11 @@ kill: ## KILLS times kill -9 under label load and retraining
 	$(call require,$(LOOP_PACKAGES))
 	@$(MAKE) -s -j$$(nproc) all
 	@$(PYTHON) tests/faults/kill.py --cycles $(KILLS)
+SOAK_SECONDS = 3600
+soak: ## SOAK_SECONDS of mixed load, a retraining each minute: nothing may grow or fail
+	$(call require,$(LOOP_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) all
+	@$(PYTHON) -B tests/soak/soak.py --seconds $(SOAK_SECONDS) $(SOAK)
 CUTS = 200
 # SWEEP: options of tests/faults/sweep.py
 faults: ## every write, fsync, open, allocation fails once; every flip of a model file; about 30 min
@@ -213,6 +225,11 @@ power-cut: ## CUTS simulated power cuts under load of labels (as root)
 	@$(MAKE) -s -j$$(nproc) $(BUILD)/faults/label_writer
 	@$(PYTHON) tests/faults/power_cut.py --cuts $(CUTS) --writer $(BUILD)/faults/label_writer
 
+slow-clients: ## 4,500 connections that are held open, and what others notice of them
+	$(call require,$(LOOP_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) all
+	@$(PYTHON) -B tests/hostile/slow_clients.py $(SLOW)
+
 asan: ## the suite under AddressSanitizer, LeakSanitizer and UBSan
 	$(call require,$(TEST_PACKAGES))
 	@$(MAKE) -s -j$$(nproc) VARIANT=asan tests
@@ -223,28 +240,36 @@ tsan: ## the suite under ThreadSanitizer
 	@$(MAKE) -s -j$$(nproc) VARIANT=tsan tests
 	@OPENBLAS_NUM_THREADS=1 TSAN_OPTIONS=halt_on_error=1 $(MAKE) -s VARIANT=tsan check
 
+# A campaign: make fuzz FUZZ_SECONDS=0 FUZZ_RUNS=20000000 FUZZ_CPU_MINUTES=30
 FUZZ_SECONDS = 60
-fuzz: ## libFuzzer on every parser, FUZZ_SECONDS each
-	$(call require,$(FUZZ_PACKAGES))
-	@$(MAKE) -s -j$$(nproc) VARIANT=fuzz CC=clang fuzz-run
-fuzz-run: $(FUZZERS)
-	@for fuzzer in $(FUZZERS); do name=$$(basename $$fuzzer | sed s/fuzz_//); \
-	    mkdir -p $(BUILD)/corpus/$$name; echo "fuzzing $$name"; \
-	    $$fuzzer -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
-	        -artifact_prefix=$(BUILD)/corpus/ \
-	        $(BUILD)/corpus/$$name tests/fuzz/corpus/$$name || exit 1; done
+FUZZ_RUNS = 0
+FUZZ_CPU_MINUTES = 0
+FUZZ_TARGETS = $(patsubst tests/fuzz/fuzz_%.c,%,$(FUZZ_SOURCES))
+fuzz: ## libFuzzer on every parser, FUZZ_SECONDS each; or FUZZ_RUNS, FUZZ_CPU_MINUTES
+	$(call require,$(FUZZ_PACKAGES) python3)
+	@$(MAKE) -s -j$$(nproc) VARIANT=fuzz CC=clang fuzzers
+	@$(MAKE) -s VARIANT=fuzz CC=clang fuzz-run
+fuzzers: $(FUZZERS)
+fuzz-run:
+	@ASAN_OPTIONS=malloc_context_size=3:quarantine_size_mb=16 OPENBLAS_NUM_THREADS=1 \
+	    $(PYTHON) -B tests/fuzz/campaign.py --seconds $(FUZZ_SECONDS) --runs $(FUZZ_RUNS) \
+	    --cpu-minutes $(FUZZ_CPU_MINUTES) $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%)
+fuzz-merge: ## what campaigns found that reaches more, small and few, into tests/fuzz/corpus
+	@for target in $(FUZZ_TARGETS); do \
+	    sh tests/fuzz/merge.sh build/fuzz/fuzz/fuzz_$$target build/fuzz/corpus/$$target \
+	        tests/fuzz/corpus/$$target || exit 1; done
 
 golden: ## make PyTorch's golden values again (needs python3-torch)
 	$(PYTHON) tests/golden/make_golden.py
 	$(PYTHON) tests/golden/make_golden_images.py
 	$(PYTHON) tests/golden/make_import.py
 
-coverage: ## line coverage of the suite by file
+coverage: ## branch and line coverage of the suite; fails below the goals in tests/coverage.py
 	$(call require,$(COVERAGE_PACKAGES))
 	@$(MAKE) -s -j$$(nproc) VARIANT=cov tests
 	@find build/cov -name '*.gcda' -delete
-	@$(MAKE) -s VARIANT=cov check
-	@gcovr --root . --filter src/ --object-directory build/cov --sort-uncovered
+	@OPENBLAS_NUM_THREADS=1 TEST_SECONDS=900 $(MAKE) -s VARIANT=cov check
+	@$(PYTHON) -B tests/coverage.py build/cov --files
 
 # ---- Cleanliness -----------------------------------------------------------------------------
 layers: ## a folder includes only the layers below it
@@ -352,6 +377,7 @@ install: all ## under PREFIX (DESTDIR is honoured)
 	install -d $(DESTDIR)$(UNITDIR)
 	sed 's|/usr/bin/deepsadd|$(PREFIX)/bin/deepsadd|' systemd/deepsadd.service \
 	    > $(DESTDIR)$(UNITDIR)/deepsadd.service
+	install -m 644 systemd/deepsadd.socket $(DESTDIR)$(UNITDIR)/deepsadd.socket
 
 clean: ## remove build/
 	rm -rf build
@@ -359,8 +385,8 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-.PHONY: all packages programs run test tests check unit fuzz-smoke blackbox swap hostile kill faults \
-    power-cut asan tsan fuzz fuzz-run \
+.PHONY: all packages programs run test tests check unit fuzz-smoke blackbox swap hostile kill soak \
+    faults power-cut slow-clients asan tsan fuzz fuzz-run \
     golden coverage layers format format-check lint lint-tidy lint-cppcheck lint-analyzer \
     bench onnx bench-serving bench-batching bench-train bench-reference bench-paper \
     $(PAPER_TABLES:%=bench-paper-%) loop install clean help

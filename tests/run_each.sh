@@ -4,7 +4,7 @@
 passed=0 failed=0
 log=$(mktemp)
 for test in "$@"; do
-    if timeout -s KILL 300 "$test" >"$log" 2>&1; then
+    if timeout -s KILL "${TEST_SECONDS:-300}" "$test" >"$log" 2>&1; then
         count=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$log")
         passed=$((passed + ${count:-1}))
     else

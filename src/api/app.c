@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "api/audit.h"
 #include "api/infer.h"
 #include "api/score.h"
 #include "base/log.h"
@@ -60,5 +61,9 @@ void app_observe(void *closure, const struct server_event *event)
 {
     struct app *app = closure;
     metrics_count_request(app->metrics, event);
+    if (event->request->refusal != NULL &&
+        (event->status == 401 || event->status == 403)) {
+        audit_refusal(app->audit, event->request, event->status);
+    }
     log_access(app, event);
 }

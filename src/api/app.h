@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "api/idle.h"
 #include "api/inference_stats.h"
 #include "api/metrics.h"
 #include "base/uuid.h"
@@ -22,6 +23,8 @@
 
 enum { APP_SERVERS = 2 }; /* the one for clients, the one for operations */
 
+struct audit; /* audit.h */
+
 struct app {
     struct registry *registry;
     /* NULL where there is none: what needs it answers 503. */
@@ -29,6 +32,7 @@ struct app {
     struct learner *learner;
     struct review *review;
     struct metrics *metrics;
+    struct audit *audit;                     /* NULL: nothing is written */
     struct inference_stats *inference_stats; /* NULL: nothing is counted */
     struct cores *cores;     /* NULL: each request is scored by its own thread alone */
     struct batcher *batcher; /* NULL: no request waits for others */
@@ -43,16 +47,12 @@ struct app {
     atomic_bool draining;
 };
 
-struct score_request; /* score.h */
-struct infer_request; /* infer.h */
-
 /* One per thread that runs handlers. */
 struct worker {
     struct deepsad_workspace *workspace;
     struct uuid_source ids;
-    struct score_request *idle; /* states of requests, to be used again */
-    struct infer_request *idle_infer;
-    char model[65]; /* whose series `counted` holds */
+    struct idle_pool idle, idle_infer; /* states of requests, of score.h and infer.h */
+    char model[65];                    /* whose series `counted` holds */
     struct model_metrics counted;
     struct inference_series *series; /* that this thread used last */
 };

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
-#include "base/json_load.h"
+#include "base/json.h"
 
 bool body_begin(void *app, struct request *request, struct reply *reply)
 {
@@ -46,9 +46,8 @@ const char *body_text(const struct request *request, size_t *length)
 
 bool body_is_empty(const struct request *request)
 {
-    size_t length;
-    body_text(request, &length);
-    return length == 0;
+    const struct buffer *text = request->state;
+    return text == NULL || (text->length == 0 && !text->failed);
 }
 
 /* ---- What the library does not check ----------------------------------------------- */
@@ -145,10 +144,7 @@ static void describe(const json_error_t *error, const char *text, size_t length,
     *status = 400;
     const char *what = error->text;
     enum json_error_code code = json_error_code(error);
-    if (code == json_error_out_of_memory) {
-        *status = 500;
-        what = "out of memory for the request";
-    } else if (code == json_error_numeric_overflow) {
+    if (code == json_error_numeric_overflow) {
         *status = 422;
     } else if (code == json_error_invalid_syntax &&
                is_not_finite(text, length, error->position)) {
@@ -163,13 +159,17 @@ json_t *body_parse_text(const char *text, size_t length, unsigned *status,
                         char detail[static BODY_DETAIL_MAX])
 {
     json_error_t error;
+    bool no_memory;
     if (!check_text(text, length, status, detail)) {
         return NULL;
     }
-    json_t *json = json_load_text(
+    json_t *json = json_parse_text(
         text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL,
-        &error);
-    if (json == NULL) {
+        &error, &no_memory);
+    if (no_memory) {
+        *status = 500;
+        snprintf(detail, BODY_DETAIL_MAX, "out of memory for the request");
+    } else if (json == NULL) {
         describe(&error, text, length, status, detail);
     }
     return json;

@@ -33,7 +33,8 @@ enum { BODY_DETAIL_MAX = 256 };
 json_t *body_parse_text(const char *text, size_t length, unsigned *status,
                         char detail[static BODY_DETAIL_MAX]);
 
-/* Whether the request came without one. */
+/* Whether the request came without one; one that there was no memory for is none of
+ * these, and body_parse() says so. */
 bool body_is_empty(const struct request *request);
 
 #endif

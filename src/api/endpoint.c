@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/endpoint.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "api/cursor.h"
 #include "api/models.h"
 #include "base/identifier.h"
+#include "http/auth.h"
 
 bool endpoint_model(char name[static STORE_MODEL_MAX + 1], struct app *app,
                     const struct request *request, struct reply *reply)
@@ -128,4 +130,25 @@ bool endpoint_list(char model[static STORE_MODEL_MAX + 1], struct query *query,
     return endpoint_model(model, app, request, reply) &&
            endpoint_has_store(app, request, reply) &&
            query_read(query, request, names, reply);
+}
+
+bool endpoint_analyst(const char **analyst, const char *model,
+                      const struct request *request, struct reply *reply,
+                      const char *pointer)
+{
+    char detail[2 * TOKEN_NAME_MAX + 128];
+    const char *name = auth_name(request);
+    if (name == NULL || (*analyst != NULL && auth_allows(request, ROLE_ADMIN, model))) {
+        return true;
+    }
+    if (*analyst == NULL || strcmp(*analyst, name) == 0) {
+        *analyst = name;
+        return true;
+    }
+    snprintf(detail, sizeof detail,
+             "analyst \"%.128s\": the token is %s's; to act in the name of others takes "
+             "role admin",
+             *analyst, name);
+    reply_problem_at(request, reply, 403, detail, pointer);
+    return false;
 }

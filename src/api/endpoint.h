@@ -35,6 +35,14 @@ bool endpoint_has_learner(const struct app *app, const struct request *request,
 void endpoint_fail(const struct request *request, struct reply *reply,
                    const struct deepsad_error *error);
 
+/* In whose name a request acts: *analyst is who the client says (NULL = it does not), and
+ * becomes the name of its token where there is one. Only an admin of the model may act in
+ * the name of others. False: the reply is the problem, 403, at `pointer` (may be NULL).
+ */
+bool endpoint_analyst(const char **analyst, const char *model,
+                      const struct request *request, struct reply *reply,
+                      const char *pointer);
+
 /* `limit` of the query, at most limits.page. */
 bool endpoint_limit(size_t *limit, const struct app *app, const struct query *query,
                     const struct request *request, struct reply *reply);

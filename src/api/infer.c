@@ -15,6 +15,7 @@
 enum part { PART_JSON, PART_TENSOR, PART_NONE };
 
 struct infer_request {
+    struct idle idle; /* in the worker's pool */
     struct scoring scoring;
     struct infer_grammar grammar;
     struct json_reader reader;
@@ -25,37 +26,31 @@ struct infer_request {
     uint64_t tensor_left;    /* and of the tensor; UINT64_MAX: up to the end */
     bool whole;              /* the body has ended and is fine */
     struct infer_answer answer;
-    struct infer_request *next; /* in the worker's list of idle ones */
 };
 
 /* ---- States ------------------------------------------------------------------------ */
 
-void infer_free_idle(struct worker *worker)
+static void free_state(struct infer_request *state)
 {
-    while (worker->idle_infer != NULL) {
-        struct infer_request *state = worker->idle_infer;
-        worker->idle_infer = state->next;
-        scoring_done(&state->scoring);
-        raw_rows_done(&state->raw);
-        free(state);
-    }
+    scoring_done(&state->scoring);
+    raw_rows_done(&state->raw);
+    free(state);
 }
 
-static struct infer_request *take_state(struct worker *worker)
+void infer_free_idle(struct worker *worker)
 {
-    struct infer_request *state = worker->idle_infer;
-    if (state == NULL) {
-        return calloc(1, sizeof *state);
+    struct infer_request *state;
+    while ((state = idle_pop(&worker->idle_infer)) != NULL) {
+        free_state(state);
     }
-    worker->idle_infer = state->next;
-    return state;
 }
 
 bool infer_begin(void *closure, struct request *request, struct reply *reply)
 {
     struct app *app = closure;
+    struct worker *worker = request->worker;
     struct infer_request *state =
-        request->worker == NULL ? NULL : take_state(request->worker);
+        worker == NULL ? NULL : idle_take(&worker->idle_infer, sizeof *state);
     if (state == NULL) {
         reply_problem(request, reply, 500, "out of memory for the request");
         return false;
@@ -87,8 +82,9 @@ void infer_end(void *closure, struct request *request)
     }
     request->state = NULL;
     scoring_end(&state->scoring);
-    state->next = worker->idle_infer;
-    worker->idle_infer = state;
+    if (!idle_give(&worker->idle_infer, &state->idle)) {
+        free_state(state);
+    }
 }
 
 /* ---- The body ---------------------------------------------------------------------- */

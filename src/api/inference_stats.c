@@ -10,6 +10,7 @@
 #include "api/models.h"
 #include "api/values.h"
 #include "base/clock.h"
+#include "http/auth.h"
 
 struct duration {
     uint64_t count, ns;
@@ -323,7 +324,9 @@ void handle_stats_all(void *closure, struct request *request, struct reply *repl
     const struct catalog *catalog = registry_acquire(app->registry);
     json_t *list = json_array();
     for (size_t i = 0; i < catalog->count; i++) {
-        show_model(list, app->inference_stats, &catalog->entries[i]);
+        if (auth_allows(request, ROLE_ANY, catalog->entries[i].name)) {
+            show_model(list, app->inference_stats, &catalog->entries[i]);
+        }
     }
     registry_release(app->registry, catalog);
     reply_stats(request, reply, list);

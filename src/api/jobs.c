@@ -4,12 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/audit.h"
 #include "api/body.h"
 #include "api/cursor.h"
 #include "api/endpoint.h"
 #include "api/options.h"
 #include "api/values.h"
-#include "base/json_load.h"
+#include "base/json.h"
+#include "http/auth.h"
 
 /* ---- Showing ----------------------------------------------------------------------- */
 
@@ -44,7 +46,7 @@ static json_t *show_job(const struct app *app, const struct store_job *job)
         job->state, "created_at", value_time(job->created_at_ms), "started_at",
         value_time(job->started_at_ms), "finished_at", value_time(job->finished_at_ms),
         "version", value_version(job->version), "progress", progress_of(app, job));
-    json_t *detail = job->detail == NULL ? NULL : json_load_string(job->detail, 0, NULL);
+    json_t *detail = job->detail == NULL ? NULL : json_read(job->detail);
     if (shown != NULL && json_is_object(detail) &&
         json_object_update_missing(shown, detail) != 0) {
         json_decref(shown);
@@ -94,6 +96,8 @@ static void retrain_model(struct app *app, const char *model, const char *analys
     struct deepsad_error error = {0};
     int status = learner_retrain(app->learner, job, model, analyst, &error);
     if (status == DEEPSAD_OK) {
+        audit_event(app->audit, request, "model.retrain", LOG_TEXT("model", model),
+                    LOG_TEXT("job", job));
         set_location(reply, job);
         reply_job(app, request, reply, 202, job);
     } else if (status == DEEPSAD_INVALID && job[0] != '\0') {
@@ -117,7 +121,9 @@ void handle_retrain(void *closure, struct request *request, struct reply *reply)
         return;
     }
     const char *analyst = json_string_value(json_object_get(options, "analyst"));
-    retrain_model(app, model, analyst, request, reply);
+    if (endpoint_analyst(&analyst, model, request, reply, "#/analyst")) {
+        retrain_model(app, model, analyst, request, reply);
+    }
     json_decref(options);
 }
 
@@ -175,12 +181,34 @@ void handle_jobs(void *closure, struct request *request, struct reply *reply)
 
 /* ---- One --------------------------------------------------------------------------- */
 
+/* Whether the client may see jobs of the job's model; else it is not there, 404. */
+static bool is_visible(const struct app *app, const char *id,
+                       const struct request *request, struct reply *reply)
+{
+    struct store_job job;
+    struct deepsad_error error = {0};
+    if (request->token == NULL) {
+        return true;
+    }
+    if (store_job_get(app->store, &job, id, &error) != DEEPSAD_OK) {
+        endpoint_fail(request, reply, &error);
+        return false;
+    }
+    bool visible = auth_allows(request, ROLE_OPERATE, job.model);
+    store_job_done(&job);
+    if (!visible) {
+        reply_problem(request, reply, 404, "there is no job \"%s\"", id);
+    }
+    return visible;
+}
+
 void handle_job(void *closure, struct request *request, struct reply *reply)
 {
     struct app *app = closure;
     char id[STORE_ID_MAX + 1];
     if (query_none(request, reply) && endpoint_has_store(app, request, reply) &&
-        endpoint_id(id, 0, "job", request, reply)) {
+        endpoint_id(id, 0, "job", request, reply) &&
+        is_visible(app, id, request, reply)) {
         reply_job(app, request, reply, 200, id);
     }
 }
@@ -206,11 +234,13 @@ void handle_job_cancel(void *closure, struct request *request, struct reply *rep
     struct deepsad_error error = {0};
     if (!query_none(request, reply) || !endpoint_has_store(app, request, reply) ||
         !endpoint_has_learner(app, request, reply) ||
-        !endpoint_id(id, 0, "job", request, reply)) {
+        !endpoint_id(id, 0, "job", request, reply) ||
+        !is_visible(app, id, request, reply)) {
         return;
     }
     int status = learner_cancel(app->learner, id, &error);
     if (status == DEEPSAD_OK) {
+        audit_event(app->audit, request, "job.cancel", LOG_TEXT("job", id));
         set_location(reply, id);
         reply_job(app, request, reply, 202, id);
     } else if (status == DEEPSAD_INVALID) {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/audit.h"
 #include "api/body.h"
 #include "api/cursor.h"
 #include "api/endpoint.h"
@@ -16,6 +17,7 @@
 #include "api/models.h"
 #include "api/values.h"
 #include "base/clock.h"
+#include "http/auth.h"
 
 /* ---- Adding ------------------------------------------------------------------------ */
 
@@ -31,6 +33,21 @@ struct adding {
     float *scores;                      /* (2 * rows.featured) */
     struct store_labels stored;
 };
+
+/* Where clients have tokens, theirs are the names. */
+static bool name_analysts(struct adding *adding, const struct request *request,
+                          struct reply *reply)
+{
+    char pointer[64];
+    for (size_t i = 0; i < adding->rows.count; i++) {
+        snprintf(pointer, sizeof pointer, "#/labels/%zu/analyst", i);
+        if (!endpoint_analyst(&adding->rows.rows[i].analyst, adding->entry->name, request,
+                              reply, pointer)) {
+            return false;
+        }
+    }
+    return true;
+}
 
 static bool read_rows(struct adding *adding, const struct request *request,
                       struct reply *reply)
@@ -51,7 +68,7 @@ static bool read_rows(struct adding *adding, const struct request *request,
         reply_problem_at(request, reply, fault.status, fault.detail, fault.pointer);
         return false;
     }
-    return true;
+    return name_analysts(adding, request, reply);
 }
 
 /* Features that came along are scored, so that the sample says how it stood when it was
@@ -106,7 +123,7 @@ static bool name_rows(struct adding *adding, int64_t now, const struct request *
     return true;
 }
 
-/* Of the model and the body: what the client's key stands for. */
+/* Of the model, who asks, and the body: what the client's key stands for. */
 static void digest_request(unsigned char digest[static STORE_DIGEST_SIZE],
                            const char *model, const struct request *request)
 {
@@ -115,6 +132,10 @@ static void digest_request(unsigned char digest[static STORE_DIGEST_SIZE],
     const char *text = body_text(request, &length);
     sha256_init(&context);
     sha256_update(&context, strlen(model) + 1, (const uint8_t *)model);
+    if (auth_name(request) != NULL) {
+        sha256_update(&context, strlen(auth_name(request)) + 1,
+                      (const uint8_t *)auth_name(request));
+    }
     sha256_update(&context, length, (const uint8_t *)text);
     sha256_digest(&context, STORE_DIGEST_SIZE, digest);
 }
@@ -176,6 +197,20 @@ static json_t *show_added(const struct store_labels *labels)
     return json_pack("{so}", "labels", list);
 }
 
+static void audit_labels(const struct adding *adding, const struct request *request)
+{
+    for (size_t i = 0; i < adding->stored.count; i++) {
+        const struct store_label *label = &adding->stored.labels[i];
+        const char *analyst = adding->verdicts[i].analyst;
+        audit_event(adding->app->audit, request, "label.record",
+                    LOG_TEXT("model", adding->entry->name),
+                    LOG_TEXT("label_id", label->id),
+                    LOG_TEXT("sample_id", label->sample_id),
+                    LOG_TEXT("verdict", label_verdict_name(label->verdict)),
+                    LOG_TEXT("analyst", analyst == NULL ? "" : analyst));
+    }
+}
+
 static void add(struct adding *adding, struct request *request, struct reply *reply)
 {
     int64_t now = clock_realtime_ms();
@@ -186,6 +221,7 @@ static void add(struct adding *adding, struct request *request, struct reply *re
         return;
     }
     if (!replayed) {
+        audit_labels(adding, request);
         metrics_count_labels(adding->app->metrics, adding->entry->name, &adding->stored);
     }
     if (!replayed && adding->app->learner != NULL) {
@@ -288,17 +324,49 @@ void handle_labels(void *closure, struct request *request, struct reply *reply)
 
 /* ---- Withdrawing ------------------------------------------------------------------- */
 
+/* Whether the label is the client's to withdraw: its own, or anybody's for an admin. */
+static bool may_withdraw(struct app *app, const char *model, const char *label_id,
+                         const struct request *request, struct reply *reply)
+{
+    struct store_label_filter filter = {.label_id = label_id, .limit = 1};
+    struct store_labels found = {.count = 0};
+    struct deepsad_error error = {0};
+    if (auth_allows(request, ROLE_ADMIN, model)) {
+        return true;
+    }
+    if (store_labels_list(app->store, &found, model, &filter, &error) != DEEPSAD_OK) {
+        endpoint_fail(request, reply, &error);
+        return false;
+    }
+    const char *whose = found.count == 0 ? NULL : found.labels[0].analyst;
+    bool own =
+        found.count == 0 || (whose != NULL && strcmp(whose, auth_name(request)) == 0);
+    if (!own) {
+        reply_problem(request, reply, 403,
+                      "label %s is %s; to withdraw those of others takes role admin",
+                      label_id, whose == NULL ? "nobody's" : whose);
+    }
+    store_labels_done(&found);
+    return own;
+}
+
 static void withdraw(struct app *app, const char *model, const char *label_id,
                      const char *analyst, const struct request *request,
                      struct reply *reply)
 {
     struct store_label label = {.seq = 0};
     struct deepsad_error error = {0};
+    if (!may_withdraw(app, model, label_id, request, reply)) {
+        return;
+    }
     if (store_label_withdraw(app->store, &label, model, label_id, analyst,
                              clock_realtime_ms(), &error) != DEEPSAD_OK) {
         endpoint_fail(request, reply, &error);
         return;
     }
+    audit_event(app->audit, request, "label.withdraw", LOG_TEXT("model", model),
+                LOG_TEXT("label_id", label_id),
+                LOG_TEXT("analyst", analyst == NULL ? "" : analyst));
     if (app->learner != NULL) {
         learner_notice(app->learner, model);
     }
@@ -322,7 +390,8 @@ void handle_label_withdraw(void *closure, struct request *request, struct reply 
         !query_read(&query, request, names, reply)) {
         return;
     }
-    if (endpoint_text(&analyst, app, &query, "analyst", request, reply)) {
+    if (endpoint_text(&analyst, app, &query, "analyst", request, reply) &&
+        endpoint_analyst(&analyst, model, request, reply, NULL)) {
         withdraw(app, model, id, analyst, request, reply);
     }
     query_done(&query);
@@ -340,12 +409,17 @@ static void withdraw_all(struct app *app, const char *model, const struct query 
                       "empty (analyst=) are those without one");
         return;
     }
+    if (!endpoint_analyst(&analyst, model, request, reply, NULL)) {
+        return;
+    }
     if (store_labels_withdraw_by(app->store, &count, model,
                                  analyst[0] == '\0' ? NULL : analyst, clock_realtime_ms(),
                                  &error) != DEEPSAD_OK) {
         endpoint_fail(request, reply, &error);
         return;
     }
+    audit_event(app->audit, request, "label.withdraw_all", LOG_TEXT("model", model),
+                LOG_TEXT("analyst", analyst), LOG_INTEGER("count", count));
     if (app->learner != NULL) {
         learner_notice(app->learner, model);
     }

@@ -6,7 +6,8 @@
 #include "api/learning_view.h"
 #include "api/values.h"
 #include "base/clock.h"
-#include "base/json_load.h"
+#include "base/json.h"
+#include "http/auth.h"
 
 enum { MODEL_NAME_MAX = 64, VERSION_DIGITS_MAX = 9 };
 
@@ -149,8 +150,7 @@ static json_t *feature_names(const struct deepsad_model *model)
 
 json_t *models_card(const struct catalog_version *version)
 {
-    json_t *card =
-        version->card == NULL ? NULL : json_load_string(version->card, 0, NULL);
+    json_t *card = version->card == NULL ? NULL : json_read(version->card);
     return card == NULL ? json_null() : card;
 }
 
@@ -160,6 +160,9 @@ void handle_models(void *closure, struct request *request, struct reply *reply)
     const struct catalog *catalog = registry_acquire(app->registry);
     json_t *models = json_array();
     for (size_t i = 0; i < catalog->count; i++) {
+        if (!auth_allows(request, ROLE_ANY, catalog->entries[i].name)) {
+            continue;
+        }
         json_t *model = describe_entry(&catalog->entries[i]);
         learning_view_add(model, app, &catalog->entries[i]);
         json_array_append_new(models, model);

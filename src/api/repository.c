@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "api/app.h"
+#include "api/audit.h"
 #include "api/body.h"
 #include "api/values.h"
 #include "base/log.h"
+#include "http/auth.h"
 #include "model/version.h"
 
 /* ---- The body ---------------------------------------------------------------------- */
@@ -138,7 +140,9 @@ void handle_repository_index(void *closure, struct request *request, struct repl
     const struct catalog *catalog = registry_acquire(app->registry);
     json_t *list = json_array();
     for (size_t i = 0; i < catalog->count; i++) {
-        list_versions(list, &catalog->entries[i], ready);
+        if (auth_allows(request, ROLE_ANY, catalog->entries[i].name)) {
+            list_versions(list, &catalog->entries[i], ready);
+        }
     }
     registry_release(app->registry, catalog);
     reply_json(request, reply, 200, list);
@@ -165,11 +169,16 @@ static bool read_model(char name[static STORE_MODEL_MAX + 1], const struct app *
     return true;
 }
 
-static void finish(const struct request *request, struct reply *reply, const char *what,
-                   const char *name, int status, const struct deepsad_error *error)
+static void finish(struct app *app, const struct request *request, struct reply *reply,
+                   const char *what, const char *name, int status,
+                   const struct deepsad_error *error)
 {
     bool good = status == DEEPSAD_OK;
-    log_event(good ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, what, LOG_TEXT("model", name),
+    if (good) {
+        audit_event(app->audit, request, what, LOG_TEXT("model", name));
+    }
+    log_event(good ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "model control by request",
+              LOG_TEXT("what", what), LOG_TEXT("model", name),
               LOG_TEXT("request_id", request->id),
               LOG_TEXT("outcome", good ? "done" : error->message));
     if (good) {
@@ -193,7 +202,7 @@ void handle_repository_load(void *closure, struct request *request, struct reply
     if (read_model(name, app, request, reply) &&
         check_parameters(allowed, request, reply)) {
         int status = registry_load(app->registry, name, &error);
-        finish(request, reply, "model is loaded by request", name, status, &error);
+        finish(app, request, reply, "model.load", name, status, &error);
     }
 }
 
@@ -206,6 +215,6 @@ void handle_repository_unload(void *closure, struct request *request, struct rep
     if (read_model(name, app, request, reply) &&
         check_parameters(allowed, request, reply)) {
         int status = registry_unload(app->registry, name, &error);
-        finish(request, reply, "model is unloaded by request", name, status, &error);
+        finish(app, request, reply, "model.unload", name, status, &error);
     }
 }

@@ -187,7 +187,8 @@ void handle_review(void *closure, struct request *request, struct reply *reply)
     const struct catalog *catalog = registry_acquire(app->registry);
     page.version = models_find_version(catalog, request, reply, &page.entry);
     if (page.version != NULL && endpoint_has_store(app, request, reply) &&
-        read_query(&review, app, &query, request, reply)) {
+        read_query(&review, app, &query, request, reply) &&
+        endpoint_analyst(&review.analyst, page.entry->name, request, reply, NULL)) {
         make_page(&page, &review, request, reply);
     }
     registry_release(app->registry, catalog);

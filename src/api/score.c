@@ -14,14 +14,14 @@
 
 /* One request under way. */
 struct score_request {
+    struct idle idle; /* in the worker's pool */
     struct scoring scoring;
     struct json_rows json;
     struct csv_rows csv;
     struct npy_rows npy;
     struct explanation explanation;
     struct score_answer answer;
-    bool whole;                 /* the decoder has been told that the body has ended */
-    struct score_request *next; /* in the worker's list of idle ones */
+    bool whole; /* the decoder has been told that the body has ended */
 };
 
 /* ---- States ------------------------------------------------------------------------ */
@@ -37,21 +37,10 @@ static void free_state(struct score_request *state)
 
 void score_free_idle(struct worker *worker)
 {
-    while (worker->idle != NULL) {
-        struct score_request *state = worker->idle;
-        worker->idle = state->next;
+    struct score_request *state;
+    while ((state = idle_pop(&worker->idle)) != NULL) {
         free_state(state);
     }
-}
-
-static struct score_request *take_state(struct worker *worker)
-{
-    struct score_request *state = worker->idle;
-    if (state == NULL) {
-        return calloc(1, sizeof *state);
-    }
-    worker->idle = state->next;
-    return state;
 }
 
 /* ---- The request ------------------------------------------------------------------- */
@@ -72,8 +61,9 @@ static void start_decoder(struct score_request *state, const struct request *req
 bool score_begin(void *closure, struct request *request, struct reply *reply)
 {
     struct app *app = closure;
+    struct worker *worker = request->worker;
     struct score_request *state =
-        request->worker == NULL ? NULL : take_state(request->worker);
+        worker == NULL ? NULL : idle_take(&worker->idle, sizeof *state);
     if (state == NULL) {
         reply_problem(request, reply, 500, "out of memory for the request");
         return false;
@@ -156,8 +146,9 @@ void score_end(void *closure, struct request *request)
     request->state = NULL;
     scoring_end(&state->scoring);
     npy_rows_trim(&state->npy, SCORING_HELD_MAX);
-    state->next = worker->idle;
-    worker->idle = state;
+    if (!idle_give(&worker->idle, &state->idle)) {
+        free_state(state);
+    }
 }
 
 /* ---- Options ----------------------------------------------------------------------- */

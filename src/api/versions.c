@@ -3,11 +3,12 @@
 
 #include <stdlib.h>
 
+#include "api/audit.h"
 #include "api/endpoint.h"
 #include "api/models.h"
 #include "api/options.h"
 #include "api/values.h"
-#include "base/json_load.h"
+#include "base/json.h"
 
 /* ---- Showing ----------------------------------------------------------------------- */
 
@@ -22,8 +23,7 @@ static json_t *show_record(const struct app *app, const char *model, unsigned nu
     json_t *shown =
         json_pack("{so so so}", "parent", value_version(record.parent), "job",
                   value_id(record.job), "created_at", value_time(record.created_at_ms));
-    json_t *detail =
-        record.detail == NULL ? NULL : json_load_string(record.detail, 0, NULL);
+    json_t *detail = record.detail == NULL ? NULL : json_read(record.detail);
     if (json_is_object(detail)) {
         json_object_update_missing(shown, detail);
     }
@@ -124,6 +124,9 @@ static void activate(struct app *app, const char *model, const json_t *options,
         endpoint_fail(request, reply, &error);
         return;
     }
+    audit_event(app->audit, request, "version.activate", LOG_TEXT("model", model),
+                LOG_INTEGER("version", named), LOG_INTEGER("previous", live),
+                LOG_TEXT("hold", hold ? "yes" : "no"));
     reply_json(request, reply, 200,
                json_pack("{ss so so sb}", "model", model, "version", value_version(named),
                          "previous", value_version(live), "hold", hold));
@@ -160,5 +163,6 @@ void handle_release(void *closure, struct request *request, struct reply *reply)
         endpoint_fail(request, reply, &error);
         return;
     }
+    audit_event(app->audit, request, "version.release", LOG_TEXT("model", model));
     reply_json(request, reply, 200, json_pack("{ss sb}", "model", model, "hold", false));
 }

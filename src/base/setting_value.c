@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 #include <stdint.h>
@@ -69,6 +70,24 @@ static void print_double(struct buffer *out, double value)
         freelocale(c);
     }
     buffer_append_text(out, text);
+}
+
+/* Without an exponent, which no unit may follow; to a millionth. */
+static void print_decimal(struct buffer *out, double value)
+{
+    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    locale_t old = c != (locale_t)0 ? uselocale(c) : (locale_t)0;
+    char text[DBL_MAX_10_EXP + 16];
+    int length = snprintf(text, sizeof text, "%.6f", value);
+    if (c != (locale_t)0) {
+        uselocale(old);
+        freelocale(c);
+    }
+    while (text[length - 1] == '0') {
+        length--;
+    }
+    length -= text[length - 1] == '.';
+    buffer_append(out, text, (size_t)length);
 }
 
 static bool parse_count(size_t *out, const char *text, size_t length)
@@ -313,17 +332,16 @@ int setting_value_set(void *values, const struct setting *setting, const char *t
 
 /* ---- To text ---- */
 
-/* In the largest unit in which it is a whole number. */
+/* In the largest unit in which it is a whole number; times to the nanosecond. */
 static void print_unit(struct buffer *out, double value, const struct unit *units)
 {
+    value = value == floor(value) ? value : round(value * 1e9) / 1e9;
     const struct unit *unit = units;
     while (unit[1].name != NULL && (value == 0 || fmod(value, unit->factor) != 0) &&
            !(value == 0 && unit->factor == 1)) {
         unit++;
     }
-    double shown =
-        unit->factor < 1 ? round(value / unit->factor * 1e6) / 1e6 : value / unit->factor;
-    print_double(out, shown);
+    print_decimal(out, value / unit->factor);
     buffer_append_text(out, unit->name);
 }
 

@@ -5,12 +5,20 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "access/tokens.h"
 #include "base/parallel.h"
 #include "base/setting_yaml.h"
 #include "http/listen.h"
+#include "http/tls.h"
 
 static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const formats[] = {"auto", "text", "json", "journal", NULL};
+
+/* In the order of enum config_insecure. */
+static const char *const insecures[] = {"never", "cleartext", "open", NULL};
+
+/* In the order of enum tls_clients. */
+static const char *const clients[] = {"none", "optional", "required", NULL};
 
 /* In the order of enum config_control. */
 static const char *const controls[] = {"none", "explicit", NULL};
@@ -53,7 +61,7 @@ static const struct setting settings[] = {
      AT(server.connections),
      .min = 1,
      .max = 1e6,
-     .fallback = "1024",
+     .fallback = "4096",
      .help = "Open connections at once."},
     {.key = "server.connections_per_ip",
      .type = SETTING_COUNT,
@@ -76,6 +84,39 @@ static const struct setting settings[] = {
      .max = 3600,
      .fallback = "20s",
      .help = "How long running requests may take to finish at shutdown."},
+    {.key = "server.insecure",
+     .type = SETTING_CHOICE,
+     AT(server.insecure),
+     .choices = insecures,
+     .fallback = "never",
+     .help =
+         "What other machines may reach: never, cleartext (tokens without TLS), open."},
+    {.key = "tls.certificate",
+     .type = SETTING_TEXT,
+     AT(tls.certificate),
+     .fallback = "",
+     .help = "PEM file of the server's certificate and its chain; empty: no TLS."},
+    {.key = "tls.key",
+     .type = SETTING_TEXT,
+     AT(tls.key),
+     .fallback = "",
+     .help = "PEM file of its private key."},
+    {.key = "tls.clients",
+     .type = SETTING_CHOICE,
+     AT(tls.clients),
+     .choices = clients,
+     .fallback = "none",
+     .help = "Certificates of clients: none, optional or required."},
+    {.key = "tls.client_authorities",
+     .type = SETTING_TEXT,
+     AT(tls.client_authorities),
+     .fallback = "",
+     .help = "PEM file of the authorities whose certificates clients may show."},
+    {.key = "access.tokens",
+     .type = SETTING_TEXT,
+     AT(access.tokens),
+     .fallback = TOKENS_PATH,
+     .help = "The file of deepsad token; if it is there, clients need a token."},
     {.key = "models.directory",
      .type = SETTING_TEXT,
      AT(models.directory),
@@ -245,6 +286,20 @@ static const struct setting settings[] = {
      .max = 86400,
      .fallback = "60s",
      .help = "From an answer to the next request's complete head."},
+    {.key = "limits.client_rate",
+     .type = SETTING_NUMBER,
+     AT(limits.client_rate),
+     .min = 0,
+     .max = 1e9,
+     .fallback = "0",
+     .help = "Requests a second of one client (token, else address); 0: no limit."},
+    {.key = "limits.client_burst",
+     .type = SETTING_COUNT,
+     AT(limits.client_burst),
+     .min = 1,
+     .max = 1e9,
+     .fallback = "100",
+     .help = "Requests that a client may make at once."},
     {.key = "log.level",
      .type = SETTING_CHOICE,
      AT(log.level),
@@ -262,6 +317,11 @@ static const struct setting settings[] = {
      AT(log.access),
      .fallback = "false",
      .help = "One line per request."},
+    {.key = "log.audit",
+     .type = SETTING_TEXT,
+     AT(log.audit),
+     .fallback = "log",
+     .help = "Where the audit goes: log, none, or a file."},
 };
 
 enum { TABLE_SIZE = sizeof settings / sizeof settings[0] };
@@ -297,6 +357,23 @@ static int load_flags(struct config *config, enum setting_source *origins,
     return DEEPSAD_OK;
 }
 
+static int check_tls(const struct config *config, struct deepsad_error *error)
+{
+    bool certificate = config->tls.certificate[0] != '\0';
+    if (certificate != (config->tls.key[0] != '\0')) {
+        return error_set(error, DEEPSAD_INVALID,
+                         "tls.certificate and tls.key: one is there without the other");
+    }
+    if (config->tls.clients != TLS_CLIENTS_NONE &&
+        (!certificate || config->tls.client_authorities[0] == '\0')) {
+        return error_set(error, DEEPSAD_INVALID,
+                         "tls.clients: %s needs tls.certificate, tls.key and "
+                         "tls.client_authorities",
+                         clients[config->tls.clients]);
+    }
+    return DEEPSAD_OK;
+}
+
 /* What concerns more than one key. */
 static int check(struct config *config, struct deepsad_error *error)
 {
@@ -318,8 +395,9 @@ static int check(struct config *config, struct deepsad_error *error)
     int status = listen_check(config->server.listen, error);
     if (status != DEEPSAD_OK) {
         error_prefix(error, "server.listen");
+        return status;
     }
-    return status;
+    return check_tls(config, error);
 }
 
 int config_load(struct config *config, enum setting_source *origins,
@@ -373,7 +451,8 @@ static bool is_fixed(const char *key)
 {
     for (size_t i = 0; i < sizeof fixed_prefixes / sizeof fixed_prefixes[0]; i++) {
         if (strncmp(key, fixed_prefixes[i], strlen(fixed_prefixes[i])) == 0) {
-            return strcmp(key, "server.drain_time") != 0;
+            return strcmp(key, "server.drain_time") != 0 &&
+                   strcmp(key, "server.insecure") != 0;
         }
     }
     return false;

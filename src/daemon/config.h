@@ -14,6 +14,8 @@
 #include "store/store.h"
 
 enum config_control { CONTROL_NONE, CONTROL_EXPLICIT };
+/* What may be reached from other machines: see server.insecure. */
+enum config_insecure { INSECURE_NEVER, INSECURE_CLEARTEXT, INSECURE_OPEN };
 
 struct config {
     struct {
@@ -21,7 +23,15 @@ struct config {
         size_t threads, blocking_threads;
         size_t connections, connections_per_ip, connection_memory;
         double drain_time;
+        int insecure;
     } server;
+    struct {
+        char *certificate, *key, *client_authorities;
+        int clients; /* enum tls_clients */
+    } tls;
+    struct {
+        char *tokens;
+    } access;
     struct {
         char *directory;
         size_t versions_loaded;
@@ -50,14 +60,17 @@ struct config {
         size_t labels, label_text, page;
         size_t body, rows, decoded, in_flight;
         double head_time, body_time, reply_time, idle_time;
+        double client_rate;
+        size_t client_burst;
     } limits;
     struct {
         int level, format;
         bool access;
+        char *audit;
     } log;
 };
 
-enum { CONFIG_SETTINGS_MAX = 48 };
+enum { CONFIG_SETTINGS_MAX = 64 };
 
 /* What the command line says: keys and values of settings, kept for reloads. */
 struct config_flag {

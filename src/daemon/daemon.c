@@ -14,9 +14,13 @@
 #include "api/routes.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "daemon/access.h"
+#include "daemon/activation.h"
 #include "daemon/instance.h"
 #include "daemon/notify.h"
 #include "daemon/signals.h"
+#include "daemon/watchdog.h"
+#include "http/listen.h"
 #include "nn/matrix.h"
 #include "store/sqlite.h"
 
@@ -25,6 +29,9 @@ struct daemon {
     const struct config_sources *sources;
     char *models_directory; /* that the registry and the learner work on */
     struct app app;
+    struct access access;
+    struct activation activation;
+    struct watchdog *watchdog;
     int instance; /* descriptor of the lock on the state directory, -1 = none */
 };
 
@@ -102,6 +109,24 @@ static void log_models(struct registry *registry)
     registry_release(registry, catalog);
 }
 
+/* The address that counts is that of the socket, wherever it comes from. */
+static int use_socket(struct config *config, const struct activation *sockets,
+                      struct deepsad_error *error)
+{
+    char address[LISTEN_ADDRESS_MAX];
+    if (sockets->clients < 0) {
+        return DEEPSAD_OK;
+    }
+    listen_describe(address, sockets->clients);
+    char *listen = strdup(address);
+    if (listen == NULL) {
+        return error_no_memory(error, "the configuration");
+    }
+    free(config->server.listen);
+    config->server.listen = listen;
+    return DEEPSAD_OK;
+}
+
 /* ---- Reload ------------------------------------------------------------------------ */
 
 static int load_next(struct daemon *daemon, struct deepsad_error *error)
@@ -111,13 +136,22 @@ static int load_next(struct daemon *daemon, struct deepsad_error *error)
     if (status != DEEPSAD_OK) {
         return status;
     }
+    struct access_next access = {.audit = {.descriptor = -1}};
     struct registry_options options = config_registry(&next);
     options.directory = daemon->models_directory; /* the learner's, too */
-    status = registry_reload(daemon->app.registry, &options, error);
+    status = use_socket(&next, &daemon->activation, error);
+    if (status == DEEPSAD_OK) {
+        status = access_load(&access, &next, &daemon->access, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = registry_reload(daemon->app.registry, &options, error);
+    }
     if (status != DEEPSAD_OK) {
+        access_next_done(&access);
         config_done(&next);
         return status;
     }
+    access_reload(&daemon->access, &access, &next);
     config_log_fixed(&daemon->config, &next);
     config_done(&daemon->config);
     daemon->config = next;
@@ -132,6 +166,7 @@ static void reload(struct daemon *daemon)
     double start = clock_monotonic();
     bool success = load_next(daemon, &error) == DEEPSAD_OK;
     if (success) {
+        access_log(&daemon->access, &daemon->config);
         log_models(daemon->app.registry);
         log_event(LOG_LEVEL_INFO, "reloaded",
                   LOG_NUMBER("seconds", clock_monotonic() - start));
@@ -189,12 +224,16 @@ static int start_learner(struct daemon *daemon, struct deepsad_error *error)
 /* ---- Servers ----------------------------------------------------------------------- */
 
 static int start_server(struct daemon *daemon, size_t index, const char *listen,
-                        struct deepsad_error *error)
+                        int inherited, struct deepsad_error *error)
 {
     const struct config *config = &daemon->config;
     bool operations = index > 0;
     struct server_options options = {
         .listen = listen,
+        .inherited = inherited,
+        .tls = operations ? NULL : daemon->access.tls,
+        .auth = operations ? NULL : daemon->access.auth,
+        .quota = operations ? NULL : daemon->access.quota,
         .threads = operations ? 1 : config->server.threads,
         .blocking_threads = operations ? 1 : config->server.blocking_threads,
         .connections = operations ? 64 : config->server.connections,
@@ -218,9 +257,12 @@ static int start_server(struct daemon *daemon, size_t index, const char *listen,
 static int start_servers(struct daemon *daemon, struct deepsad_error *error)
 {
     const struct config *config = &daemon->config;
-    int status = start_server(daemon, 0, config->server.listen, error);
-    if (status == DEEPSAD_OK && config->server.operations_listen[0] != '\0') {
-        status = start_server(daemon, 1, config->server.operations_listen, error);
+    const struct activation *sockets = &daemon->activation;
+    int status = start_server(daemon, 0, config->server.listen, sockets->clients, error);
+    if (status == DEEPSAD_OK &&
+        (config->server.operations_listen[0] != '\0' || sockets->operations >= 0)) {
+        status = start_server(daemon, 1, config->server.operations_listen,
+                              sockets->operations, error);
     }
     return status;
 }
@@ -250,8 +292,11 @@ static void drain(struct daemon *daemon)
 
 static void serve(struct daemon *daemon)
 {
-    fprintf(stderr, "deepsadd: listening on http://%s\n",
-            server_address(daemon->app.servers[0]));
+    const char *address = server_address(daemon->app.servers[0]);
+    const char *scheme = strncmp(address, "unix:", 5) == 0 ? ""
+                         : daemon->access.tls == NULL      ? "http://"
+                                                           : "https://";
+    fprintf(stderr, "deepsadd: listening on %s%s\n", scheme, address);
     if (daemon->app.servers[1] != NULL) {
         log_event(LOG_LEVEL_INFO, "serving health and metrics",
                   LOG_TEXT("address", server_address(daemon->app.servers[1])));
@@ -259,6 +304,7 @@ static void serve(struct daemon *daemon)
     log_event(LOG_LEVEL_INFO, "started", LOG_TEXT("version", DEEPSAD_VERSION),
               LOG_TEXT("blas", matrix_blas_description()),
               LOG_INTEGER("threads", daemon->config.server.threads));
+    access_log(&daemon->access, &daemon->config);
     log_models(daemon->app.registry);
     notify_send("READY=1");
     int interval = notify_watchdog_interval();
@@ -268,9 +314,28 @@ static void serve(struct daemon *daemon)
         if ((bits & SIGNAL_RELOAD) != 0) {
             reload(daemon);
         }
-        notify_send("WATCHDOG=1");
+        if (interval >= 0 && watchdog_check(daemon->watchdog, &daemon->app)) {
+            notify_send("WATCHDOG=1");
+        }
     }
     drain(daemon);
+}
+
+static int start_access(struct daemon *daemon, struct deepsad_error *error)
+{
+    struct access_next next;
+    int status = activation_take(&daemon->activation, error);
+    if (status == DEEPSAD_OK) {
+        status = use_socket(&daemon->config, &daemon->activation, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = access_load(&next, &daemon->config, NULL, error);
+    }
+    if (status == DEEPSAD_OK) {
+        status = access_start(&daemon->access, &next, &daemon->config, error);
+    }
+    daemon->app.audit = daemon->access.audit;
+    return status;
 }
 
 static int start(struct daemon *daemon, struct deepsad_error *error)
@@ -279,6 +344,9 @@ static int start(struct daemon *daemon, struct deepsad_error *error)
     struct registry_options options = config_registry(&daemon->config);
     options.directory = daemon->models_directory;
     int status = signals_init(error);
+    if (status == DEEPSAD_OK) {
+        status = start_access(daemon, error);
+    }
     if (status == DEEPSAD_OK) {
         status = matrix_blas_init(error);
     }
@@ -304,6 +372,9 @@ static int start(struct daemon *daemon, struct deepsad_error *error)
     if (status == DEEPSAD_OK) {
         status = start_learner(daemon, error);
     }
+    if (status == DEEPSAD_OK && (daemon->watchdog = watchdog_new()) == NULL) {
+        status = error_no_memory(error, "the watchdog");
+    }
     return status == DEEPSAD_OK ? start_servers(daemon, error) : status;
 }
 
@@ -328,6 +399,8 @@ static void stop(struct daemon *daemon)
     cores_free(app->cores);
     inference_stats_free(app->inference_stats);
     metrics_free(app->metrics);
+    access_done(&daemon->access);
+    watchdog_free(daemon->watchdog);
     if (daemon->instance >= 0) {
         close(daemon->instance);
     }
@@ -337,6 +410,7 @@ int daemon_run(struct config *config, const struct config_sources *sources,
                struct deepsad_error *error)
 {
     struct daemon daemon = {.config = *config, .sources = sources, .instance = -1};
+    daemon.activation = (struct activation){-1, -1};
     daemon.models_directory = strdup(config->models.directory);
     if (daemon.models_directory == NULL) {
         config_done(&daemon.config);
@@ -377,7 +451,12 @@ int daemon_check_models(const struct config *config, struct deepsad_error *error
 {
     struct registry_options options = config_registry(config);
     struct registry *registry;
+    struct access_next access = {.audit = {.descriptor = -1}};
     int status = check_state(config->state.directory, error);
+    if (status == DEEPSAD_OK) {
+        status = access_load(&access, config, NULL, error);
+        access_next_done(&access);
+    }
     if (status == DEEPSAD_OK) {
         status = matrix_blas_init(error);
     }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/connection.h"
 
+#include <linux/sockios.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -44,6 +46,12 @@ bool connection_enter(struct connection *connection, enum connection_phase phase
     return true;
 }
 
+bool connection_unsent(int descriptor)
+{
+    int bytes = 0;
+    return ioctl(descriptor, SIOCOUTQ, &bytes) == 0 && bytes > 0;
+}
+
 /* Best effort: what does not fit into the socket's buffer at once is lost. */
 static void send_at_once(int descriptor, const struct reply *reply)
 {
@@ -73,30 +81,86 @@ void connection_abort(struct connection *connection, const struct reply *reply)
 {
     uint64_t old = atomic_exchange(&connection->word, pack(CONNECTION_EXPIRED, 0));
     if (phase_of(old) != CONNECTION_EXPIRED) {
-        send_at_once(connection->descriptor, reply);
+        if (!connection->encrypted) {
+            send_at_once(connection->descriptor, reply);
+        }
         shutdown(connection->descriptor, SHUT_RDWR);
     }
 }
 
-static void expire(struct connection_table *table, struct connection *connection,
-                   uint64_t now_ms)
+/* A client that does not take its answer does not take the end of the connection either:
+ * the kernel would hold what is unsent for minutes after the socket is closed. */
+static void drop_unsent(int descriptor)
 {
-    uint64_t word = atomic_load(&connection->word);
+    if (connection_unsent(descriptor)) {
+        struct linger reset = {.l_onoff = 1, .l_linger = 0};
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    }
+}
+
+/* The connection, if it is still as `word` says. */
+static bool expire(struct connection_table *table, struct connection *connection,
+                   uint64_t word)
+{
     enum connection_phase phase = phase_of(word);
-    if (phase == CONNECTION_EXPIRED || word >> PHASE_BITS > now_ms ||
-        !atomic_compare_exchange_strong(&connection->word, &word,
+    if (!atomic_compare_exchange_strong(&connection->word, &word,
                                         pack(CONNECTION_EXPIRED, 0))) {
-        return;
+        return false;
     }
     atomic_fetch_add(&table->expired, 1);
-    if (phase == CONNECTION_HEAD) {
+    if (connection->encrypted) {
+        /* it sees the end of the connection and no more */
+    } else if (phase == CONNECTION_HEAD) {
         send_problem(connection->descriptor, 408,
                      "the head of the request did not arrive within the time limit");
     } else if (phase == CONNECTION_BODY) {
         send_problem(connection->descriptor, 408,
                      "the body of the request did not arrive within the time limit");
     }
+    if (phase == CONNECTION_REPLY || phase == CONNECTION_IDLE) {
+        drop_unsent(connection->descriptor);
+    }
     shutdown(connection->descriptor, SHUT_RDWR);
+    return true;
+}
+
+static void expire_if_due(struct connection_table *table, struct connection *connection,
+                          const uint64_t borders[static CONNECTION_EXPIRED])
+{
+    uint64_t word = atomic_load(&connection->word);
+    enum connection_phase phase = phase_of(word);
+    if (phase != CONNECTION_EXPIRED && word >> PHASE_BITS <= borders[phase]) {
+        expire(table, connection, word);
+    }
+}
+
+bool connection_evict(struct connection_table *table, enum connection_phase phase,
+                      uint64_t left_ms)
+{
+    struct connection *found = NULL;
+    uint64_t word_found = pack(phase, connection_now() + left_ms);
+    pthread_mutex_lock(&table->mutex);
+    for (struct connection *one = table->first; one != NULL; one = one->next) {
+        uint64_t word = atomic_load_explicit(&one->word, memory_order_relaxed);
+        if (phase_of(word) == phase && word < word_found) {
+            found = one;
+            word_found = word;
+        }
+    }
+    bool evicted = found != NULL && expire(table, found, word_found);
+    pthread_mutex_unlock(&table->mutex);
+    return evicted;
+}
+
+bool connection_any(struct connection_table *table, enum connection_phase phase)
+{
+    bool found = false;
+    pthread_mutex_lock(&table->mutex);
+    for (struct connection *one = table->first; one != NULL && !found; one = one->next) {
+        found = connection_phase(one) == phase;
+    }
+    pthread_mutex_unlock(&table->mutex);
+    return found;
 }
 
 static void wait_for_work(struct connection_table *table)
@@ -115,14 +179,30 @@ static void wait_for_work(struct connection_table *table)
     pthread_cond_timedwait(&table->changed, &table->mutex, &until);
 }
 
+/* What a deadline is compared with instead of now: of connections in each phase. */
+static void set_borders(uint64_t borders[static CONNECTION_EXPIRED],
+                        const struct connection_table *table)
+{
+    const struct connection_room *room = &table->room;
+    bool scarce = atomic_load(&table->count) > room->places / 2;
+    uint64_t now_ms = connection_now();
+    for (int phase = 0; phase < CONNECTION_EXPIRED; phase++) {
+        struct connection_times times =
+            room->times(room->closure, (enum connection_phase)phase);
+        bool early = scarce && times.limit_ms > times.peace_ms;
+        borders[phase] = now_ms + (early ? times.limit_ms - times.peace_ms : 0);
+    }
+}
+
 static void *reap(void *argument)
 {
     struct connection_table *table = argument;
+    uint64_t borders[CONNECTION_EXPIRED];
     pthread_mutex_lock(&table->mutex);
     while (!table->stopping) {
-        uint64_t now_ms = connection_now();
+        set_borders(borders, table);
         for (struct connection *one = table->first; one != NULL; one = one->next) {
-            expire(table, one, now_ms);
+            expire_if_due(table, one, borders);
         }
         wait_for_work(table);
     }
@@ -130,9 +210,10 @@ static void *reap(void *argument)
     return NULL;
 }
 
-int connection_table_init(struct connection_table *table, struct deepsad_error *error)
+int connection_table_init(struct connection_table *table,
+                          const struct connection_room *room, struct deepsad_error *error)
 {
-    *table = (struct connection_table){.first = NULL};
+    *table = (struct connection_table){.room = *room};
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/exchange.h"
 
+#include <math.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/identifier.h"
+#include "http/auth.h"
+#include "http/origin.h"
+#include "http/quota.h"
 
-enum { RETRY_AFTER = 1 /* seconds */ };
+enum { RETRY_AFTER = 1 /* seconds */, SLOW_BODY_MS = 100 };
 
 /* ---- All of a server ---- */
 
@@ -148,20 +152,73 @@ static void refuse_load(struct exchange *exchange, const char *why)
     exchange->reply.retry_after = RETRY_AFTER;
 }
 
+/* The slowest of those whose body is awaited since SLOW_BODY_MS gives way. */
+static bool make_room(struct exchanges *all)
+{
+    unsigned body_ms = atomic_load_explicit(&all->limits.body_ms, memory_order_relaxed);
+    return all->connections != NULL && body_ms > SLOW_BODY_MS &&
+           connection_evict(all->connections, CONNECTION_BODY, body_ms - SLOW_BODY_MS);
+}
+
 /* Whether there is room for one more; else the reply says so. */
 static bool has_room(struct exchanges *all, struct exchange *exchange)
 {
     size_t limit = atomic_load(&all->limits.in_flight);
-    if (atomic_load_explicit(&all->active, memory_order_relaxed) > limit) {
+    bool blocks = (exchange->route->flags & ROUTE_MAY_BLOCK) != 0;
+    if (blocks && atomic_load(&all->waiting) >= (limit + 1) / 2) {
+        refuse_load(exchange, "too many requests at once that wait for the disk (half of "
+                              "limits.in_flight)");
+        return false;
+    }
+    if (atomic_fetch_add(&all->in_work, 1) >= limit && !make_room(all)) {
+        atomic_fetch_sub(&all->in_work, 1);
         refuse_load(exchange, "too many requests at once (limits.in_flight)");
         return false;
     }
-    if (!exchange->waits || atomic_load(&all->waiting) <= (limit + 1) / 2) {
+    exchange->admitted = true;
+    return true;
+}
+
+/* Whether the client may have one more request. The quota is the token's, where it is a
+ * good one, else the address's: guessing tokens does not get anybody another. */
+static bool within_quota(const struct exchanges *all, struct exchange *exchange)
+{
+    struct request *request = &exchange->request;
+    struct reply *reply = &exchange->reply;
+    struct quota *quota = all->options->quota;
+    if (quota == NULL) {
         return true;
     }
-    refuse_load(exchange, "too many requests at once that may have to wait for the disk "
-                          "(half of limits.in_flight)");
+    const char *client = request->token != NULL ? request->token->id : request->address;
+    if (quota_take(quota, &reply->quota, quota_client(client), exchange->started)) {
+        return true;
+    }
+    double wait = ceil(reply->quota.wait);
+    reply_problem(
+        request, reply, 429,
+        "more requests than %s may make (limits.client_rate); one more in %.0f s",
+        request->token != NULL ? "this token" : "this address", wait);
+    reply->retry_after = wait < 1 ? 1 : (unsigned)wait;
     return false;
+}
+
+/* Finds the route that the client asks for and may use; else the reply says why not. */
+static bool let_in(const struct exchanges *all, struct exchange *exchange,
+                   const struct head *head)
+{
+    const struct server_options *options = all->options;
+    struct request *request = &exchange->request;
+    struct reply *reply = &exchange->reply;
+    const struct route *route = router_find(&options->router, request, reply);
+    exchange->route = route;
+    if (route != NULL && route->roles == 0) {
+        return true; /* a probe */
+    }
+    if (options->auth != NULL) {
+        auth_begin(options->auth, request, head);
+    }
+    return within_quota(all, exchange) && route != NULL &&
+           auth_check(request, route, reply);
 }
 
 /* Finds the route and starts it. False: refused, the reply says why. */
@@ -170,12 +227,12 @@ static bool begin(struct exchanges *all, struct exchange *exchange,
 {
     struct request *request = &exchange->request;
     struct reply *reply = &exchange->reply;
-    if (!head_check(head, request, http_1_1, reply)) {
+    if (!head_check(head, request, http_1_1, reply) ||
+        !origin_check(head, request, reply) || !let_in(all, exchange, head)) {
         return false;
     }
-    const struct route *route = router_find(&all->options->router, request, reply);
-    exchange->route = route;
-    if (route == NULL || !body_fits(route, head, exchange)) {
+    const struct route *route = exchange->route;
+    if (!body_fits(route, head, exchange)) {
         return false;
     }
     bool operations = (route->flags & ROUTE_OPERATIONS) != 0;
@@ -183,10 +240,6 @@ static bool begin(struct exchanges *all, struct exchange *exchange,
         refuse_load(exchange, "the server is shutting down");
         reply->close = true;
         return false;
-    }
-    if ((route->flags & ROUTE_MAY_BLOCK) != 0) {
-        exchange->waits = true;
-        atomic_fetch_add(&all->waiting, 1);
     }
     if (!operations && !has_room(all, exchange)) {
         return false;
@@ -208,6 +261,13 @@ void exchange_head(struct exchanges *all, struct exchange *exchange,
 
 /* ---- The body and after ---- */
 
+size_t exchange_discard_max(const struct exchange *exchange)
+{
+    unsigned status = exchange->reply.status;
+    return status == 401 || status == 403 || status == 429 ? EXCHANGE_DISCARD_STRANGER
+                                                           : EXCHANGE_DISCARD_MAX;
+}
+
 bool exchange_part(struct exchanges *all, struct exchange *exchange, const char *bytes,
                    size_t size)
 {
@@ -218,7 +278,7 @@ bool exchange_part(struct exchanges *all, struct exchange *exchange, const char 
         refuse_size(all, exchange);
         exchange->reply.close = true;
     }
-    if (exchange->received > EXCHANGE_DISCARD_MAX && exchange->refused) {
+    if (exchange->refused && exchange->received > exchange_discard_max(exchange)) {
         return false;
     }
     if (!exchange->refused && exchange->route->body != NULL) {
@@ -230,6 +290,12 @@ bool exchange_part(struct exchanges *all, struct exchange *exchange, const char 
 bool exchange_may_block(const struct exchange *exchange)
 {
     return !exchange->refused && (exchange->route->flags & ROUTE_MAY_BLOCK) != 0;
+}
+
+void exchange_waits(struct exchanges *all, struct exchange *exchange)
+{
+    exchange->waits = true;
+    atomic_fetch_add(&all->waiting, 1);
 }
 
 bool exchange_defers(struct exchanges *all, struct exchange *exchange)
@@ -292,4 +358,8 @@ void exchange_end(struct exchanges *all, struct exchange *exchange)
     if (exchange->waits) {
         atomic_fetch_sub(&all->waiting, 1);
     }
+    if (exchange->admitted) {
+        atomic_fetch_sub(&all->in_work, 1);
+    }
+    auth_end(&exchange->request);
 }

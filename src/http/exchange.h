@@ -22,7 +22,10 @@
 
 /* Bytes of a refused body that are read and dropped: a client that sends all before it
  * reads would get a reset instead of the answer. */
-enum { EXCHANGE_DISCARD_MAX = 64 << 20 };
+enum {
+    EXCHANGE_DISCARD_MAX = 64 << 20,
+    EXCHANGE_DISCARD_STRANGER = 1 << 20, /* of a client that is not let in */
+};
 
 enum exchange_stage {
     EXCHANGE_NEW,     /* not handed over, or not yet back */
@@ -40,6 +43,7 @@ struct exchange {
     bool refused;   /* the reply is known, the body is dropped */
     bool queued;    /* the answer is on its way */
     bool in_pieces; /* and as long as it is, is observed at its end */
+    bool admitted;  /* counted in exchanges.in_work */
     bool waits;     /* counted in exchanges.waiting */
     /* Of a request that is handed over: what is run when it is its turn, for whom (the
      * library's connection, suspended meanwhile), and how far it has come. */
@@ -61,10 +65,13 @@ struct exchanges {
         atomic_size_t body, in_flight;
         atomic_uint head_ms, body_ms, reply_ms, idle_ms;
     } limits;
-    atomic_size_t active;  /* under way */
-    atomic_size_t waiting; /* of those, on routes that may block: at most half of
-                              in_flight, so that a slow disk leaves room for the others */
+    atomic_size_t active;  /* under way, refused or not */
+    atomic_size_t in_work; /* of those, let in */
+    atomic_size_t waiting; /* of those, handed to the executor: no more are let in once
+                              they are half of in_flight, so that a slow disk leaves room
+                              for the others */
     atomic_bool draining;
+    struct connection_table *connections; /* borrowed; NULL: nobody gives way */
     pthread_mutex_t mutex;
     pthread_cond_t finished;
 };
@@ -81,11 +88,15 @@ void exchange_start(struct exchanges *all, struct exchange *exchange);
  * sets `refused`, and the reply says why. */
 void exchange_head(struct exchanges *all, struct exchange *exchange,
                    const struct head *head, bool http_1_1, struct uuid_source *ids);
+/* Bytes of its body that are dropped where it is refused. */
+size_t exchange_discard_max(const struct exchange *exchange);
 /* A part of the body. False: too much even to be dropped. */
 bool exchange_part(struct exchanges *all, struct exchange *exchange, const char *bytes,
                    size_t size);
 /* Whether the reply has yet to be made by a handler that may block. */
 bool exchange_may_block(const struct exchange *exchange);
+/* From here until its end it is one that waits. */
+void exchange_waits(struct exchanges *all, struct exchange *exchange);
 /* Whether others have work to do before that. Asks the route: call it once. */
 bool exchange_defers(struct exchanges *all, struct exchange *exchange);
 /* Gives it to them, who then run exchange->task. False: not taken. */

@@ -78,10 +78,16 @@ void head_add(struct head *head, struct request *request, const char *name,
     head->bad_name |= is_bad_name(name, name_length);
     switch (name_length) {
     case 4:
-        head->hosts += IS("Host");
+        if (IS("Host")) {
+            head->hosts++;
+            head->host = (struct http_text){value, value_length};
+        }
         break;
     case 6:
         head->expects |= IS("Expect");
+        if (IS("Origin")) {
+            head->origin = (struct http_text){value, value_length};
+        }
         break;
     case 12:
         if (IS("Content-Type")) {
@@ -90,9 +96,17 @@ void head_add(struct head *head, struct request *request, const char *name,
             head->request_id = (struct http_text){value, value_length};
         }
         break;
+    case 13:
+        if (IS("Authorization")) {
+            head->authorizations++;
+            head->authorization = (struct http_text){value, value_length};
+        }
+        break;
     case 14:
         if (IS("Content-Length")) {
             add_length(head, request, value, value_length);
+        } else if (IS("Sec-Fetch-Site")) {
+            head->fetch_site = (struct http_text){value, value_length};
         }
         break;
     case 15:
@@ -145,6 +159,8 @@ bool head_check(const struct head *head, const struct request *request, bool htt
         detail = "Transfer-Encoding needs HTTP/1.1";
     } else if (head->content_types > 1) {
         detail = "more than one Content-Type";
+    } else if (head->authorizations > 1) {
+        detail = "more than one Authorization";
     } else if (head->idempotency_keys > 1) {
         detail = "more than one Idempotency-Key";
     } else if (head->bad_key) {

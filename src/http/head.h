@@ -12,11 +12,13 @@
 
 struct head {
     unsigned hosts, lengths, encodings, content_types; /* how many of each */
-    unsigned idempotency_keys, header_lengths;
+    unsigned idempotency_keys, header_lengths, authorizations;
     bool has_nul, bad_name, bad_length, unknown_transfer, expects;
     bool has_content_encoding, bad_key, bad_header_length;
     struct http_text request_id;
     struct http_text content_type;
+    struct http_text authorization;
+    struct http_text host, origin, fetch_site; /* for origin.h */
 };
 
 /* One header field; fills `head`, and of `request` length, chunked, body type, key. The

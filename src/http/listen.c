@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 struct place {
@@ -20,9 +22,85 @@ static int refuse(const char *where, struct deepsad_error *error)
 {
     return error_set(error, DEEPSAD_INVALID,
                      "listen address \"%s\": write ADDRESS:PORT, for example "
-                     "127.0.0.1:8080 or [::1]:8080",
+                     "127.0.0.1:8080 or [::1]:8080, or unix:/PATH",
                      where);
 }
+
+/* ---- Sockets of the file system ---- */
+
+static const char unix_prefix[] = "unix:";
+
+static bool is_unix(const char *where)
+{
+    return strncmp(where, unix_prefix, sizeof unix_prefix - 1) == 0;
+}
+
+static int parse_unix(struct sockaddr_un *out, const char *where,
+                      struct deepsad_error *error)
+{
+    const char *path = where + sizeof unix_prefix - 1;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (path[0] != '/' || strlen(path) >= sizeof address.sun_path ||
+        strlen(where) >= LISTEN_ADDRESS_MAX) {
+        return error_set(
+            error, DEEPSAD_INVALID,
+            "listen address \"%s\": the path of a socket begins with / and is "
+            "at most %zu bytes long",
+            where, sizeof address.sun_path - 1);
+    }
+    memcpy(address.sun_path, path, strlen(path));
+    *out = address;
+    return DEEPSAD_OK;
+}
+
+/* A socket whose daemon is gone; one that answers is left alone, and so is a file. */
+static void remove_stale(const struct sockaddr_un *address)
+{
+    struct stat status;
+    int peer = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (peer >= 0 && stat(address->sun_path, &status) == 0 && S_ISSOCK(status.st_mode) &&
+        connect(peer, (const struct sockaddr *)address, sizeof *address) != 0 &&
+        errno == ECONNREFUSED) {
+        unlink(address->sun_path);
+    }
+    if (peer >= 0) {
+        close(peer);
+    }
+}
+
+static int open_unix(int *descriptor, const char *where, struct deepsad_error *error)
+{
+    struct sockaddr_un address;
+    int status = parse_unix(&address, where, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    remove_stale(&address);
+    int bound = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    mode_t mask = umask(0117);
+    bool good = bound >= 0 &&
+                bind(bound, (const struct sockaddr *)&address, sizeof address) == 0 &&
+                listen(bound, SOMAXCONN) == 0;
+    int number = errno;
+    umask(mask);
+    if (!good && bound >= 0) {
+        close(bound);
+    }
+    if (!good) {
+        return error_system(error, number, "cannot listen on %s", where);
+    }
+    *descriptor = bound;
+    return DEEPSAD_OK;
+}
+
+void listen_remove(const char *address)
+{
+    if (is_unix(address)) {
+        unlink(address + sizeof unix_prefix - 1);
+    }
+}
+
+/* ---- Addresses and ports ---- */
 
 static int parse(struct place *out, const char *where, struct deepsad_error *error)
 {
@@ -56,7 +134,54 @@ static int parse(struct place *out, const char *where, struct deepsad_error *err
 int listen_check(const char *where, struct deepsad_error *error)
 {
     struct place place;
-    return parse(&place, where, error);
+    struct sockaddr_un address;
+    return is_unix(where) ? parse_unix(&address, where, error)
+                          : parse(&place, where, error);
+}
+
+static bool is_loopback(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET) {
+        const struct sockaddr_in *four =
+            (const struct sockaddr_in *)(const void *)address;
+        return ntohl(four->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)address;
+    return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
+}
+
+static int look_up(struct addrinfo **list, const struct place *place, const char *where,
+                   struct deepsad_error *error)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    int failure = getaddrinfo(place->host, place->port, &hints, list);
+    return failure == 0 ? DEEPSAD_OK
+                        : error_set(error, DEEPSAD_INVALID, "listen address \"%s\": %s",
+                                    where, gai_strerror(failure));
+}
+
+int listen_is_local(bool *local, const char *where, struct deepsad_error *error)
+{
+    struct place place;
+    struct addrinfo *list = NULL;
+    if (is_unix(where)) {
+        *local = true;
+        return DEEPSAD_OK;
+    }
+    int status = parse(&place, where, error);
+    if (status == DEEPSAD_OK) {
+        status = look_up(&list, &place, where, error);
+    }
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    *local = true;
+    for (const struct addrinfo *one = list; one != NULL; one = one->ai_next) {
+        *local = *local && is_loopback(one->ai_addr);
+    }
+    freeaddrinfo(list);
+    return DEEPSAD_OK;
 }
 
 /* The descriptor, or -1 with errno. */
@@ -79,14 +204,21 @@ static int bind_one(const struct addrinfo *info)
     return descriptor;
 }
 
-static void describe(char address[static LISTEN_ADDRESS_MAX], int descriptor)
+void listen_describe(char address[static LISTEN_ADDRESS_MAX], int descriptor)
 {
     struct sockaddr_storage bound = {0};
     socklen_t length = sizeof bound;
     char host[LISTEN_ADDRESS_MAX - 16], port[6];
-    if (getsockname(descriptor, (struct sockaddr *)&bound, &length) != 0 ||
-        getnameinfo((struct sockaddr *)&bound, length, host, sizeof host, port,
-                    sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+    bool known = getsockname(descriptor, (struct sockaddr *)&bound, &length) == 0;
+    if (known && bound.ss_family == AF_UNIX) {
+        const struct sockaddr_un *local =
+            (const struct sockaddr_un *)(const void *)&bound;
+        snprintf(address, LISTEN_ADDRESS_MAX, "unix:%.*s", (int)sizeof local->sun_path,
+                 local->sun_path);
+        return;
+    }
+    if (!known || getnameinfo((struct sockaddr *)&bound, length, host, sizeof host, port,
+                              sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
         snprintf(address, LISTEN_ADDRESS_MAX, "unknown");
         return;
     }
@@ -99,17 +231,19 @@ int listen_open(int *descriptor, char address[static LISTEN_ADDRESS_MAX],
                 const char *where, struct deepsad_error *error)
 {
     struct place place;
+    if (is_unix(where)) {
+        int opened = open_unix(descriptor, where, error);
+        snprintf(address, LISTEN_ADDRESS_MAX, "%s", where);
+        return opened;
+    }
     int status = parse(&place, where, error);
     if (status != DEEPSAD_OK) {
         return status;
     }
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *list = NULL;
-    int failure = getaddrinfo(place.host, place.port, &hints, &list);
-    if (failure != 0) {
-        return error_set(error, DEEPSAD_INVALID, "listen address \"%s\": %s", where,
-                         gai_strerror(failure));
+    status = look_up(&list, &place, where, error);
+    if (status != DEEPSAD_OK) {
+        return status;
     }
     int bound = -1;
     for (const struct addrinfo *one = list; one != NULL && bound < 0;
@@ -121,7 +255,7 @@ int listen_open(int *descriptor, char address[static LISTEN_ADDRESS_MAX],
     if (bound < 0) {
         return error_system(error, number, "cannot listen on %s", where);
     }
-    describe(address, bound);
+    listen_describe(address, bound);
     *descriptor = bound;
     return DEEPSAD_OK;
 }

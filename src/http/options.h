@@ -27,8 +27,16 @@ struct server_event {
     size_t sent;
 };
 
+struct auth;
+struct quota;
+struct tls;
+
 struct server_options {
     const char *listen;
+    int inherited;           /* a socket that listens already, taken over; -1: none */
+    struct tls *tls;         /* NULL: without; the three are borrowed */
+    struct auth *auth;       /* NULL: nobody is asked for a token */
+    struct quota *quota;     /* NULL: none */
     size_t threads;          /* at least 1 */
     size_t blocking_threads; /* for routes that may block; 0: they run where others do */
     size_t connections;      /* at once, at least one per thread */

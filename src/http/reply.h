@@ -10,16 +10,19 @@
 #include <jansson.h>
 
 #include "base/buffer.h"
+#include "http/quota.h"
 #include "http/request.h"
 
 struct reply {
     unsigned status;
     const char *content_type; /* a constant */
     struct buffer body;
-    char allow[64];       /* Allow, of 405 */
-    char location[256];   /* Location; "" = no such header */
-    unsigned retry_after; /* seconds; 0 = no such header */
-    bool close;           /* the connection ends with this answer */
+    char allow[64];           /* Allow, of 405 */
+    char location[256];       /* Location; "" = no such header */
+    unsigned retry_after;     /* seconds; 0 = no such header */
+    bool close;               /* the connection ends with this answer */
+    const char *authenticate; /* WWW-Authenticate, a constant; NULL = no such header */
+    struct quota_state quota; /* RateLimit, where the client has a quota */
     /* Inference-Header-Content-Length: bytes of JSON before binary tensors */
     bool has_header_length;
     size_t header_length;

@@ -33,6 +33,9 @@ enum {
     REQUEST_KEY_MAX = 255,
 };
 
+struct token;
+struct tokens;
+
 struct request {
     enum http_method method;
     const char *path; /* without the query; not percent-decoded: no route needs it */
@@ -52,6 +55,13 @@ struct request {
     size_t id_length;
     /* Idempotency-Key: 1 to REQUEST_KEY_MAX visible characters of ASCII; NULL = none */
     const char *idempotency_key;
+    /* Who asks, by auth.h: a token of the set that was in force when the request came.
+     * Both NULL where nobody is asked. `refusal`: why there is none, or not for this. */
+    const struct token *token;
+    struct tokens *tokens;
+    const char *refusal;
+    const char *address;     /* the client's, as a number; "" of a local socket */
+    const char *certificate; /* the name in the one that it has shown; "" = none */
     void *worker; /* what server_options.worker_new made for this thread, or NULL */
     void *state;  /* for the route's functions; NULL at first */
 };

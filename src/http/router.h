@@ -7,6 +7,7 @@
 #ifndef HTTP_ROUTER_H
 #define HTTP_ROUTER_H
 
+#include "access/role.h"
 #include "http/executor.h"
 #include "http/reply.h"
 #include "http/request.h"
@@ -34,6 +35,9 @@ struct route {
     unsigned methods; /* of enum http_method; HTTP_GET serves HEAD, too */
     const char *pattern;
     unsigned flags;
+    /* Of enum role: a client needs one of them, for the model that {model} in the pattern
+     * stands for; 0: everybody may. */
+    unsigned roles;
     const char *help; /* one line for GET / */
     /* When the head has come; may be NULL. False: `reply` is the answer already, the
      * body is read and dropped, and of the functions below only `end` is called. */

@@ -19,6 +19,7 @@
  */
 #include "http/server.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <microhttpd.h>
 #include <pthread.h>
@@ -28,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -36,11 +38,15 @@
 #include "http/exchange.h"
 #include "http/head.h"
 #include "http/listen.h"
+#include "http/response.h"
+#include "http/tls.h"
 
 enum {
     KEPT_REPLY_MAX = 1 << 20, /* bytes of a reply's buffer that an idle exchange keeps */
-    REPLY_PIECE = 64 << 10,   /* bytes that the library takes at once of an answer that
-                                 comes in pieces */
+    IDLE_EXCHANGES = 8,       /* of a thread */
+    DRAIN_HEADS_MS = 1000,
+    LONG_ANSWER = 64 << 10, /* bytes */
+    PLACES_FULL = 80,       /* per cent of the connections: from there on some give way */
     THREAD_STACK = 512 << 10, /* bytes */
 };
 
@@ -50,7 +56,9 @@ struct thread {
     struct server *server;
     void *worker;
     struct uuid_source ids;
-    struct exchange *free;
+    _Atomic uint64_t busy_since; /* ms, of what it does for a request now; 0 = nothing */
+    struct exchange *free;       /* at most IDLE_EXCHANGES */
+    size_t free_count;
     struct thread *next;
 };
 
@@ -65,6 +73,7 @@ struct server {
     struct thread *threads;
     int descriptor; /* of the listening socket; the library's to close */
     bool listening;
+    uint64_t drain_began_ms;
 };
 
 /* ---- Threads and exchanges ---- */
@@ -107,6 +116,7 @@ static struct exchange *take_exchange(struct thread *thread)
         exchange = calloc(1, sizeof *exchange);
     } else {
         thread->free = exchange->next;
+        thread->free_count--;
     }
     return exchange;
 }
@@ -114,6 +124,11 @@ static struct exchange *take_exchange(struct thread *thread)
 static void give_exchange(struct exchange *exchange)
 {
     struct thread *thread = exchange->owner;
+    if (thread->free_count == IDLE_EXCHANGES) {
+        reply_done(&exchange->reply);
+        free(exchange);
+        return;
+    }
     if (exchange->reply.body.capacity > KEPT_REPLY_MAX) {
         reply_done(&exchange->reply);
     }
@@ -121,68 +136,10 @@ static void give_exchange(struct exchange *exchange)
     struct reply reply = exchange->reply;
     *exchange = (struct exchange){.reply = reply, .next = thread->free};
     thread->free = exchange;
+    thread->free_count++;
 }
 
 /* ---- The answer ---- */
-
-static void add_headers(struct server *server, struct exchange *exchange,
-                        struct MHD_Response *response)
-{
-    struct reply *reply = &exchange->reply;
-    MHD_add_response_header(response, "Content-Type", reply->content_type);
-    MHD_add_response_header(response, "X-Request-Id", exchange->request.id);
-    if (reply->status == 405) {
-        MHD_add_response_header(response, "Allow", reply->allow);
-    }
-    if (reply->location[0] != '\0') {
-        MHD_add_response_header(response, "Location", reply->location);
-    }
-    if (reply->retry_after > 0) {
-        char seconds[16];
-        snprintf(seconds, sizeof seconds, "%u", reply->retry_after);
-        MHD_add_response_header(response, "Retry-After", seconds);
-    }
-    if (reply->has_header_length) {
-        char bytes[24];
-        snprintf(bytes, sizeof bytes, "%zu", reply->header_length);
-        MHD_add_response_header(response, "Inference-Header-Content-Length", bytes);
-    }
-    if (reply->close ||
-        atomic_load_explicit(&server->exchanges.draining, memory_order_relaxed)) {
-        MHD_add_response_header(response, "Connection", "close");
-    }
-}
-
-/* MHD's reader of a body that comes in pieces. */
-static ssize_t on_more(void *closure, uint64_t position, char *out, size_t room)
-{
-    struct exchange *exchange = closure;
-    const struct buffer *body = &exchange->reply.body;
-    (void)position;
-    if (!exchange_more(exchange)) {
-        return body->failed ? MHD_CONTENT_READER_END_WITH_ERROR
-                            : MHD_CONTENT_READER_END_OF_STREAM;
-    }
-    size_t size = body->length - exchange->taken;
-    size = size < room ? size : room;
-    memcpy(out, body->data + exchange->taken, size);
-    exchange->taken += size;
-    exchange->sent += size;
-    return (ssize_t)size;
-}
-
-/* The body stays with the exchange, which outlives the response. */
-static struct MHD_Response *make_response(struct exchange *exchange)
-{
-    struct reply *reply = &exchange->reply;
-    if (reply->next != NULL) {
-        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, REPLY_PIECE, on_more,
-                                                 exchange, NULL);
-    }
-    exchange->sent = reply->body.length;
-    return MHD_create_response_from_buffer(reply->body.length, reply->body.data,
-                                           MHD_RESPMEM_PERSISTENT);
-}
 
 static enum MHD_Result send_reply(struct server *server, struct exchange *exchange,
                                   struct MHD_Connection *connection)
@@ -201,11 +158,13 @@ static enum MHD_Result send_reply(struct server *server, struct exchange *exchan
     if (reply->body.failed) {
         return MHD_NO;
     }
-    struct MHD_Response *response = make_response(exchange);
+    bool closes = reply->close ||
+                  atomic_load_explicit(&server->exchanges.draining, memory_order_relaxed);
+    struct MHD_Response *response =
+        response_new(exchange, closes, server->options.tls != NULL);
     if (response == NULL) {
         return MHD_NO;
     }
-    add_headers(server, exchange, response);
     enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
     MHD_destroy_response(response);
     exchange->queued = result == MHD_YES;
@@ -251,6 +210,7 @@ static void submit(struct server *server, struct exchange *exchange)
 {
     struct executor_task *task = &exchange->task;
     if (exchange_may_block(exchange)) {
+        exchange_waits(&server->exchanges, exchange);
         if (!executor_submit(server->executor, task)) {
             task->run(task, NULL, true);
         }
@@ -314,6 +274,19 @@ static enum MHD_Result on_header(void *closure, enum MHD_ValueKind kind, const c
     return MHD_YES;
 }
 
+/* With the first request of an encrypted connection the handshake is over. */
+static void note_certificate(struct connection *own, struct MHD_Connection *connection)
+{
+    if (own->encrypted && connection_phase(own) == CONNECTION_HEAD) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+        _Static_assert((int)CONNECTION_NAME_MAX >= (int)TLS_NAME_MAX, "the name fits");
+        if (info != NULL) {
+            tls_client_name(own->certificate, info->tls_session);
+        }
+    }
+}
+
 static enum MHD_Result on_head(struct server *server, struct MHD_Connection *connection,
                                const char *path, const char *method, const char *version,
                                void **state)
@@ -330,8 +303,11 @@ static enum MHD_Result on_head(struct server *server, struct MHD_Connection *con
     exchange->connection = own;
     exchange->request.method = http_method_parse(method);
     exchange->request.path = http_target_path(path);
+    exchange->request.address = own->address;
+    exchange->request.certificate = own->certificate;
     exchange->request.worker = thread->worker;
     *state = exchange;
+    note_certificate(own, connection);
     exchange_start(&server->exchanges, exchange);
     if (!connection_enter(own, CONNECTION_BODY,
                           (uint64_t)(exchange->started * 1e3) + body_ms)) {
@@ -344,7 +320,7 @@ static enum MHD_Result on_head(struct server *server, struct MHD_Connection *con
     exchange_head(&server->exchanges, exchange, &pass.head,
                   strcmp(version, "HTTP/1.1") == 0, &thread->ids);
     bool unread = pass.head.expects || exchange->reply.status == 400 ||
-                  exchange->request.content_length > EXCHANGE_DISCARD_MAX;
+                  exchange->request.content_length > exchange_discard_max(exchange);
     if (exchange->refused && unread) {
         exchange->reply.close = true;
         return send_reply(server, exchange, connection);
@@ -352,12 +328,10 @@ static enum MHD_Result on_head(struct server *server, struct MHD_Connection *con
     return MHD_YES;
 }
 
-static enum MHD_Result on_request(void *closure, struct MHD_Connection *connection,
-                                  const char *path, const char *method,
-                                  const char *version, const char *bytes, size_t *size,
-                                  void **state)
+static enum MHD_Result serve(struct server *server, struct MHD_Connection *connection,
+                             const char *path, const char *method, const char *version,
+                             const char *bytes, size_t *size, void **state)
 {
-    struct server *server = closure;
     struct exchange *exchange = *state;
     if (exchange == NULL) {
         return on_head(server, connection, path, method, version, state);
@@ -384,6 +358,36 @@ static enum MHD_Result on_request(void *closure, struct MHD_Connection *connecti
     return send_reply(server, exchange, connection);
 }
 
+/* Milliseconds that the client may take for its next request. To the library an answer is
+ * sent once the kernel has it, which may be megabytes before the client has. */
+static unsigned idle_time(struct server *server, const struct exchange *exchange)
+{
+    unsigned idle_ms =
+        atomic_load_explicit(&server->exchanges.limits.idle_ms, memory_order_relaxed);
+    unsigned reply_ms =
+        atomic_load_explicit(&server->exchanges.limits.reply_ms, memory_order_relaxed);
+    bool behind = exchange->sent > LONG_ANSWER && reply_ms < idle_ms &&
+                  connection_unsent(exchange->connection->descriptor);
+    return behind ? reply_ms : idle_ms;
+}
+
+static enum MHD_Result on_request(void *closure, struct MHD_Connection *connection,
+                                  const char *path, const char *method,
+                                  const char *version, const char *bytes, size_t *size,
+                                  void **state)
+{
+    struct connection *own = connection_of(connection);
+    struct thread *thread = own == NULL ? NULL : own->closure;
+    if (thread == NULL) {
+        return MHD_NO;
+    }
+    atomic_store_explicit(&thread->busy_since, connection_now(), memory_order_relaxed);
+    enum MHD_Result result =
+        serve(closure, connection, path, method, version, bytes, size, state);
+    atomic_store_explicit(&thread->busy_since, 0, memory_order_relaxed);
+    return result;
+}
+
 static void on_completed(void *closure, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode how)
 {
@@ -403,11 +407,38 @@ static void on_completed(void *closure, struct MHD_Connection *connection, void 
         exchange_observe(&server->exchanges, exchange, late ? 408 : 499);
     }
     exchange_end(&server->exchanges, exchange);
-    unsigned idle_ms =
-        atomic_load_explicit(&server->exchanges.limits.idle_ms, memory_order_relaxed);
-    connection_enter(exchange->connection, CONNECTION_IDLE, connection_now() + idle_ms);
+    connection_enter(exchange->connection, CONNECTION_IDLE,
+                     connection_now() + idle_time(server, exchange));
     give_exchange(exchange);
     exchanges_leave(&server->exchanges);
+}
+
+static void note_address(struct connection *own, struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info == NULL ? NULL : info->client_addr;
+    if (address != NULL && address->sa_family == AF_INET) {
+        const struct sockaddr_in *four =
+            (const struct sockaddr_in *)(const void *)address;
+        inet_ntop(AF_INET, &four->sin_addr, own->address, sizeof own->address);
+    } else if (address != NULL && address->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *six =
+            (const struct sockaddr_in6 *)(const void *)address;
+        inet_ntop(AF_INET6, &six->sin6_addr, own->address, sizeof own->address);
+    }
+}
+
+static bool begin_tls(struct server *server, struct connection *own,
+                      struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    if (info == NULL) {
+        return false;
+    }
+    own->credentials = tls_begin(server->options.tls, info->tls_session);
+    return true;
 }
 
 static void on_connection(void *closure, struct MHD_Connection *connection,
@@ -418,6 +449,7 @@ static void on_connection(void *closure, struct MHD_Connection *connection,
         struct connection *own = *context;
         if (own != NULL) {
             connection_remove(&server->connections, own);
+            tls_credentials_unref(own->credentials);
             free(own);
             *context = NULL;
         }
@@ -432,6 +464,12 @@ static void on_connection(void *closure, struct MHD_Connection *connection,
         return;
     }
     own->closure = thread;
+    own->encrypted = server->options.tls != NULL;
+    note_address(own, connection);
+    if (own->encrypted && !begin_tls(server, own, connection)) {
+        free(own);
+        return;
+    }
     *context = own;
     connection_add(&server->connections, own, info->connect_fd,
                    connection_now() + atomic_load(&server->exchanges.limits.head_ms));
@@ -457,6 +495,26 @@ on_library_message(void *closure, const char *format, va_list arguments)
 
 /* ---- Start and stop ---- */
 
+/* For the table: how long a connection may be in a phase, and how long it is left in
+ * peace where places are scarce. */
+static struct connection_times waited(void *closure, enum connection_phase phase)
+{
+    struct server *server = closure;
+    const struct exchanges *all = &server->exchanges;
+    switch (phase) {
+    case CONNECTION_HEAD:
+        return (struct connection_times){atomic_load(&all->limits.head_ms), 1000};
+    case CONNECTION_BODY:
+        return (struct connection_times){atomic_load(&all->limits.body_ms), 1000};
+    case CONNECTION_IDLE:
+        return (struct connection_times){atomic_load(&all->limits.idle_ms), 5000};
+    case CONNECTION_REPLY:
+    case CONNECTION_EXPIRED:
+    default:
+        return (struct connection_times){atomic_load(&all->limits.reply_ms), 5000};
+    }
+}
+
 void server_set_limits(struct server *server, const struct server_limits *limits)
 {
     exchanges_set_limits(&server->exchanges, limits);
@@ -470,11 +528,22 @@ static struct MHD_Daemon *start_library(struct server *server, int descriptor)
     unsigned flags = MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC |
                      MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME;
     flags |= server->address[0] == '[' ? (unsigned)MHD_USE_IPv6 : 0;
-    intptr_t pool = options->threads > 1 ? (intptr_t)options->threads : 0;
-    struct MHD_OptionItem pool_size[] = {
-        {pool > 0 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, pool, NULL},
-        {MHD_OPTION_END, 0, NULL},
-    };
+    struct MHD_OptionItem more[4] = {{MHD_OPTION_END, 0, NULL}};
+    size_t count = 0;
+    if (options->threads > 1) {
+        more[count++] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE,
+                                                (intptr_t)options->threads, NULL};
+    }
+    if (options->tls != NULL) {
+        /* a function as the pointer that the option is taken for */
+        void *retrieve = (void *)(uintptr_t)tls_retrieve;
+        flags |= MHD_USE_TLS;
+        more[count++] =
+            (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK, 0, retrieve};
+        more[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0,
+                                                (void *)(uintptr_t)TLS_PRIORITIES};
+    }
+    more[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     return MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER,
         on_library_message, NULL, MHD_OPTION_LISTEN_SOCKET, descriptor,
@@ -484,7 +553,7 @@ static struct MHD_Daemon *start_library(struct server *server, int descriptor)
         MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_THREAD_STACK_SIZE,
         (size_t)THREAD_STACK, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_UNESCAPE_CALLBACK,
-        no_unescape, NULL, MHD_OPTION_ARRAY, pool_size, MHD_OPTION_END);
+        no_unescape, NULL, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
 }
 
 static int start_executor(struct server *server, struct deepsad_error *error)
@@ -517,17 +586,24 @@ int server_start(struct server **out, const struct server_options *options,
     }
     server->options = *options;
     exchanges_init(&server->exchanges, &server->options);
+    server->exchanges.connections = &server->connections;
     pthread_mutex_init(&server->mutex, NULL);
     int status = start_executor(server, error);
     if (status == DEEPSAD_OK) {
-        status = connection_table_init(&server->connections, error);
+        const struct connection_room room = {server->options.connections, waited, server};
+        status = connection_table_init(&server->connections, &room, error);
     }
     if (status != DEEPSAD_OK) {
         destroy(server);
         return status;
     }
     int descriptor = -1;
-    status = listen_open(&descriptor, server->address, options->listen, error);
+    if (options->inherited >= 0) {
+        descriptor = options->inherited;
+        listen_describe(server->address, descriptor);
+    } else {
+        status = listen_open(&descriptor, server->address, options->listen, error);
+    }
     if (status == DEEPSAD_OK) {
         server->daemon = start_library(server, descriptor);
         if (server->daemon == NULL) {
@@ -546,6 +622,19 @@ int server_start(struct server **out, const struct server_options *options,
     server->listening = true;
     *out = server;
     return DEEPSAD_OK;
+}
+
+bool server_stuck(struct server *server, double seconds)
+{
+    uint64_t before = connection_now() - (uint64_t)(seconds * 1e3);
+    bool stuck = false;
+    pthread_mutex_lock(&server->mutex);
+    for (const struct thread *one = server->threads; one != NULL; one = one->next) {
+        uint64_t since = atomic_load_explicit(&one->busy_since, memory_order_relaxed);
+        stuck |= since != 0 && since < before;
+    }
+    pthread_mutex_unlock(&server->mutex);
+    return stuck;
 }
 
 const char *server_address(const struct server *server)
@@ -580,13 +669,35 @@ static void stop_listening(struct server *server)
         close(silent);
     } /* else it goes on listening, and what comes is answered by 503 */
     server->listening = false;
+    if (server->options.inherited < 0) {
+        listen_remove(server->address);
+    }
+}
+
+/* Connections that were accepted last have their first request on the way: it is waited
+ * for, but not for long, since it may never come. */
+static bool wait_for_heads(struct server *server, uint64_t until_ms)
+{
+    const struct timespec pause = {.tv_nsec = 5000000};
+    bool awaited = true;
+    while (connection_now() < server->drain_began_ms + DRAIN_HEADS_MS &&
+           (awaited = connection_any(&server->connections, CONNECTION_HEAD)) &&
+           connection_now() < until_ms) {
+        nanosleep(&pause, NULL);
+    }
+    return !awaited || connection_now() >= server->drain_began_ms + DRAIN_HEADS_MS;
 }
 
 bool server_drain(struct server *server, double seconds)
 {
-    atomic_store(&server->exchanges.draining, true);
+    uint64_t until_ms = connection_now() + (uint64_t)(seconds * 1e3);
+    if (!atomic_exchange(&server->exchanges.draining, true)) {
+        server->drain_began_ms = connection_now();
+    }
     stop_listening(server);
-    return exchanges_drain(&server->exchanges, seconds);
+    bool heads = wait_for_heads(server, until_ms);
+    double left = ((double)until_ms - (double)connection_now()) * 1e-3;
+    return exchanges_drain(&server->exchanges, left > 0 ? left : 0) && heads;
 }
 
 void server_stop(struct server *server)

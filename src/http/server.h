@@ -25,6 +25,11 @@ size_t server_connections(const struct server *server);
 /* Connections that were shut down because they missed a deadline. */
 uint64_t server_expired(const struct server *server);
 
+/* Whether a thread has been busy with one step of one request for longer than that: it is
+ * in a loop or waits for what does not come. Requests that wait for a disk are with other
+ * threads. */
+bool server_stuck(struct server *server, double seconds);
+
 /* Stops accepting; new requests on open connections get 503 (those of ROUTE_OPERATIONS
  * are served), running ones are finished. Returns true when none is left, false after
  * `seconds`. */

@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "base/json_load.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "learn/learner_job.h"
 #include "learn/learner_queue.h"
@@ -153,7 +153,7 @@ static unsigned version_of_job(const struct catalog *catalog, const struct store
 {
     const struct catalog_entry *entry = catalog_find(catalog, job->model);
     for (size_t i = 0; entry != NULL && i < entry->version_count; i++) {
-        json_t *card = json_load_string(entry->versions[i].card, 0, NULL);
+        json_t *card = json_read(entry->versions[i].card);
         const char *id =
             json_string_value(json_object_get(json_object_get(card, "gate"), "job"));
         bool same = id != NULL && strcmp(id, job->id) == 0;

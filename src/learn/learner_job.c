@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "learn/prune.h"
 
@@ -59,7 +60,7 @@ static void tell(struct learner *learner, const struct learner_event *event)
 static void log_end(const struct record *record, const struct round_result *result)
 {
     const char *detail = "";
-    char *text = json_dumps(result->detail, JSON_COMPACT);
+    char *text = json_print(result->detail, JSON_COMPACT);
     detail = text == NULL ? detail : text;
     bool warn = result->end == ROUND_REJECTED && result->quarantined > 0;
     log_event(warn ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "retraining ended",

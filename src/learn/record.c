@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/json_load.h"
+#include "base/json.h"
 
 const char *record_state(enum round_end end)
 {
@@ -77,7 +77,7 @@ static void set_detail(struct record *record, const char *state, json_t *detail)
         json_object_set_new(detail, "asked_by", json_string(record->analyst));
     }
     free(record->job.detail);
-    record->job.detail = json_dumps(detail, JSON_COMPACT);
+    record->job.detail = json_print(detail, JSON_COMPACT);
     json_decref(detail);
     copy(record->job.state, sizeof record->job.state, state);
 }
@@ -147,13 +147,13 @@ int record_recover(struct store_job *job, struct store *store, unsigned version,
     copy(job->state, sizeof job->state, version != 0 ? "promoted" : "failed");
     job->version = version;
     job->finished_at_ms = clock_realtime_ms();
-    json_t *detail = json_load_string(job->detail, 0, NULL);
+    json_t *detail = json_read(job->detail);
     detail = detail == NULL ? json_object() : detail;
     json_object_set_new(detail, "reason",
                         json_string(version != 0
                                         ? "the daemon ended after the version was written"
                                         : "the daemon ended while it ran"));
-    char *text = json_dumps(detail, JSON_COMPACT);
+    char *text = json_print(detail, JSON_COMPACT);
     json_decref(detail);
     if (text == NULL) {
         return error_no_memory(error, "a job");

@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/json_load.h"
+#include "base/json.h"
 #include "learn/lease.h"
 #include "learn/select.h"
 #include "model/model.h"
@@ -257,7 +257,7 @@ static int score_looks(struct making *making, struct deepsad_error *error)
 static int add_second_looks(struct making *making, size_t most,
                             struct deepsad_error *error)
 {
-    json_t *card = json_load_string(making->version->card, 0, NULL);
+    json_t *card = json_read(making->version->card);
     add_looks(making, json_object_get(card, "second_looks"), most);
     json_decref(card);
     return score_looks(making, error);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/json_load.h"
+#include "base/json.h"
 #include "model/policy.h"
 
 enum {
@@ -57,7 +57,7 @@ int watch_load(struct watch *watch, struct store *store, const char *model,
 
 static json_int_t rows_kept_with(const struct catalog_version *version)
 {
-    json_t *card = json_load_string(version->card, 0, NULL);
+    json_t *card = json_read(version->card);
     json_int_t rows =
         json_integer_value(json_object_get(json_object_get(card, "reservoir"), "rows"));
     json_decref(card);

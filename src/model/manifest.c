@@ -7,7 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
-#include "base/json_load.h"
+#include "base/json.h"
 #include "nn/matrix.h"
 
 enum { MANIFEST_FEATURES_MAX = 1 << 24 };
@@ -215,7 +215,7 @@ static json_t *describe_warnings(const struct deepsad_model *model,
 /* Takes over the reference to `root`, which may be NULL. */
 static int replace(struct deepsad_model *model, json_t *root, struct deepsad_error *error)
 {
-    char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
+    char *text = root == NULL ? NULL : json_print(root, JSON_COMPACT);
     json_decref(root);
     if (text == NULL) {
         return error_no_memory(error, "the manifest");
@@ -241,25 +241,21 @@ int manifest_make(struct deepsad_model *model, const struct manifest_facts *fact
 
 /* ---- Changing ---- */
 
-static json_t *parse(const struct deepsad_model *model, struct deepsad_error *error)
+static int parse(json_t **out, const struct deepsad_model *model,
+                 struct deepsad_error *error)
 {
-    json_error_t fault;
-    json_t *root = json_load_string(model->manifest, JSON_REJECT_DUPLICATES, &fault);
-    if (!json_is_object(root)) {
-        json_load_fault(error, DEEPSAD_CORRUPT, "manifest", &fault);
-        json_decref(root);
-        return NULL;
-    }
-    return root;
+    return json_parse(out, model->manifest, strlen(model->manifest),
+                      JSON_REJECT_DUPLICATES, "manifest", error);
 }
 
 int manifest_set(struct deepsad_model *model, const char *key, json_t *value,
                  struct deepsad_error *error)
 {
-    json_t *root = parse(model, error);
-    if (root == NULL) {
+    json_t *root;
+    int status = parse(&root, model, error);
+    if (status != DEEPSAD_OK) {
         json_decref(value);
-        return DEEPSAD_CORRUPT;
+        return status;
     }
     if (json_object_set_new(root, key, value) != 0) {
         json_decref(root);
@@ -271,9 +267,10 @@ int manifest_set(struct deepsad_model *model, const char *key, json_t *value,
 int manifest_recalibrate(struct deepsad_model *model, const struct manifest_facts *facts,
                          unsigned parent, struct deepsad_error *error)
 {
-    json_t *root = parse(model, error);
-    if (root == NULL) {
-        return DEEPSAD_CORRUPT;
+    json_t *root;
+    int status = parse(&root, model, error);
+    if (status != DEEPSAD_OK) {
+        return status;
     }
     char now[CLOCK_RFC3339_SIZE];
     clock_format_rfc3339(now, clock_realtime_ms());
@@ -295,13 +292,14 @@ int manifest_to_write(char **out, const struct deepsad_model *model,
                       struct deepsad_error *error)
 {
     *out = NULL;
-    json_t *root = parse(model, error);
-    if (root == NULL) {
-        return DEEPSAD_CORRUPT;
+    json_t *root;
+    int status = parse(&root, model, error);
+    if (status != DEEPSAD_OK) {
+        return status;
     }
     if (model->set == NULL && json_is_object(json_object_get(root, "reservoir"))) {
         json_object_set_new(root, "reservoir", json_null());
-        *out = json_dumps(root, JSON_COMPACT);
+        *out = json_print(root, JSON_COMPACT);
     } else {
         *out = strdup(model->manifest);
     }
@@ -453,12 +451,13 @@ static int read_root(struct deepsad_model **out, const json_t **components,
 int manifest_read(struct deepsad_model **out, json_t **root, const json_t **components,
                   const char *text, struct deepsad_error *error)
 {
-    json_error_t fault;
-    json_t *json = json_load_string(text, JSON_REJECT_DUPLICATES, &fault);
-    if (json == NULL) {
-        return json_load_fault(error, DEEPSAD_CORRUPT, "manifest", &fault);
+    json_t *json;
+    int status =
+        json_parse(&json, text, strlen(text), JSON_REJECT_DUPLICATES, "manifest", error);
+    if (status != DEEPSAD_OK) {
+        return status;
     }
-    int status = read_root(out, components, json, text, error);
+    status = read_root(out, components, json, text, error);
     if (status != DEEPSAD_OK) {
         json_decref(json);
         return status;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/json_load.h"
+#include "base/json.h"
 #include "model/model_file.h"
 
 static bool is_kept_rows(const char *name)
@@ -126,8 +126,8 @@ static int compare_manifests(struct model_difference *out,
                              struct deepsad_error *error)
 {
     const char *text = safetensors_metadata(expected, "deepsad.manifest");
-    json_t *left = text == NULL ? NULL : json_load_string(text, 0, NULL);
-    json_t *right = json_load_string(model->manifest, 0, NULL);
+    json_t *left = text == NULL ? NULL : json_read(text);
+    json_t *right = json_read(model->manifest);
     int status = left != NULL && right != NULL
                      ? DEEPSAD_OK
                      : error_set(error, DEEPSAD_CORRUPT, "manifest: not JSON");

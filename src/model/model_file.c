@@ -145,6 +145,18 @@ int deepsad_model_save(const struct deepsad_model *model, const char *path,
 
 /* ---- Reading ---- */
 
+static void make_digest(char text[static DIGEST_TEXT_SIZE],
+                        const struct safetensors *file, const char *manifest)
+{
+    struct digest sum;
+    size_t table_size, size;
+    const char *table = safetensors_table(file, &table_size);
+    const char *data = safetensors_data(file, &size);
+    start_digest(&sum, manifest, table, table_size);
+    digest_add(&sum, data, size);
+    digest_finish(&sum, text);
+}
+
 /* The manifest, once format and digest are found right. */
 static int verify(const char **manifest, const struct safetensors *file,
                   struct deepsad_error *error)
@@ -170,13 +182,7 @@ static int verify(const char **manifest, const struct safetensors *file,
                          digest == NULL ? key_digest : key_manifest);
     }
     char computed[DIGEST_TEXT_SIZE];
-    struct digest sum;
-    size_t table_size, size;
-    const char *table = safetensors_table(file, &table_size);
-    const char *data = safetensors_data(file, &size);
-    start_digest(&sum, *manifest, table, table_size);
-    digest_add(&sum, data, size);
-    digest_finish(&sum, computed);
+    make_digest(computed, file, *manifest);
     if (strcmp(computed, digest) != 0) {
         return error_set(
             error, DEEPSAD_CORRUPT,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "model/model.h"
 #include "onnx/graph.h"
 
@@ -155,7 +156,7 @@ static void add_metadata(struct onnx_graph *graph, const struct deepsad_model *m
     for (size_t i = 0; i < model->features; i++) {
         json_array_append_new(names, json_string(model->names[i]));
     }
-    char *list = json_dumps(names, JSON_COMPACT);
+    char *list = json_print(names, JSON_COMPACT);
     if (list != NULL) {
         onnx_graph_metadata(graph, "deepsad.features", list);
     }

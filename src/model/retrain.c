@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
-#include "base/json_load.h"
+#include "base/json.h"
 #include "model/fit.h"
 #include "model/fit_calibration.h"
 #include "model/manifest.h"
@@ -162,15 +162,16 @@ static int read_recipe(struct deepsad_recipe **out, const json_t *settings,
 int retrain_recipe(struct deepsad_recipe **out, uint64_t *seed,
                    const struct deepsad_model *model, struct deepsad_error *error)
 {
-    json_t *root = json_load_string(model->manifest, 0, NULL);
-    if (root == NULL) {
-        return error_no_memory(error, "the manifest");
+    json_t *root;
+    int status =
+        json_parse(&root, model->manifest, strlen(model->manifest), 0, "manifest", error);
+    if (status != DEEPSAD_OK) {
+        return status;
     }
     const json_t *number = json_object_get(json_object_get(root, "lineage"), "seed");
-    int status =
-        json_is_integer(number)
-            ? read_recipe(out, json_object_get(root, "recipe"), error)
-            : error_set(error, DEEPSAD_CORRUPT, "manifest: lineage.seed is missing");
+    status = json_is_integer(number)
+                 ? read_recipe(out, json_object_get(root, "recipe"), error)
+                 : error_set(error, DEEPSAD_CORRUPT, "manifest: lineage.seed is missing");
     if (status == DEEPSAD_OK) {
         *seed = (uint64_t)json_integer_value(number);
     }
@@ -210,18 +211,20 @@ static void outlook_done(struct outlook *outlook)
 static int read_folds(struct outlook *outlook, const struct deepsad_model *model,
                       struct deepsad_error *error)
 {
-    json_t *root = json_load_string(model->manifest, 0, NULL);
-    if (root == NULL) {
-        return error_no_memory(error, "the manifest");
+    json_t *root;
+    int status =
+        json_parse(&root, model->manifest, strlen(model->manifest), 0, "manifest", error);
+    if (status != DEEPSAD_OK) {
+        return status;
     }
     const char *basis =
         json_string_value(json_object_get(json_object_get(root, "calibration"), "basis"));
     json_int_t anomalies = json_integer_value(json_object_get(
         json_object_get(json_object_get(root, "lineage"), "data"), "anomalous"));
     size_t members = member_scores_members(model);
-    int status = basis != NULL ? DEEPSAD_OK
-                               : error_set(error, DEEPSAD_CORRUPT,
-                                           "manifest: calibration.basis is missing");
+    status = basis != NULL ? DEEPSAD_OK
+                           : error_set(error, DEEPSAD_CORRUPT,
+                                       "manifest: calibration.basis is missing");
     bool folded =
         basis != NULL && (strcmp(basis, fold_basis_name(FOLD_OUT_OF_FOLD)) == 0 ||
                           strcmp(basis, fold_basis_name(FOLD_HELD_OUT)) == 0);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json_load.h"
+#include "base/json.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "tensors are little-endian and copied as they are");
@@ -295,10 +295,10 @@ static int parse(struct safetensors *file, struct deepsad_error *error)
         return error_set(error, DEEPSAD_CORRUPT,
                          "the header is not a JSON object; not a safetensors file?");
     }
-    json_error_t fault;
-    file->header = json_load_text(header, length, JSON_REJECT_DUPLICATES, &fault);
-    if (file->header == NULL) {
-        return json_load_fault(error, DEEPSAD_CORRUPT, "header", &fault);
+    int status = json_parse(&file->header, header, length, JSON_REJECT_DUPLICATES,
+                            "header", error);
+    if (status != DEEPSAD_OK) {
+        return status;
     }
     file->data = header + length;
     file->data_size = size - LENGTH_SIZE - length;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "model/safetensors.h"
 
 enum { LENGTH_SIZE = 8, ALIGNMENT = 64 };
@@ -160,7 +161,7 @@ int safetensors_writer_write(const struct safetensors_writer *writer,
     static const char blanks[ALIGNMENT + 1] =
         "                                                                ";
     bool failed = writer->failed || writer->pieces.failed || writer->table.failed;
-    char *header = failed ? NULL : json_dumps(writer->header, JSON_COMPACT);
+    char *header = failed ? NULL : json_print(writer->header, JSON_COMPACT);
     if (header == NULL) {
         return error_no_memory(error, "a model file");
     }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json_load.h"
+#include "base/json.h"
 #include "model/model_file.h"
 
 static const char *const key_reservoir = "deepsad.reservoir";
@@ -53,7 +53,7 @@ static int save_index(const struct training_set *set, struct safetensors_writer 
         "{s:I, s:I, s:I, s:I, s:b, s:o}", "base", (json_int_t)set->base, "traffic",
         (json_int_t)set->traffic, "labels", (json_int_t)set->labels, "aside",
         (json_int_t)set->aside, "complete", set->complete, "ids", describe_ids(set));
-    char *text = root == NULL ? NULL : json_dumps(root, JSON_COMPACT);
+    char *text = root == NULL ? NULL : json_print(root, JSON_COMPACT);
     json_decref(root);
     if (text == NULL) {
         return error_no_memory(error, "training rows");
@@ -205,16 +205,22 @@ static int check_digest(const struct training_set *set, const struct safetensors
                         struct deepsad_error *error)
 {
     const char *text = safetensors_metadata(file, "deepsad.manifest");
-    json_t *manifest = text == NULL ? NULL : json_load_string(text, 0, NULL);
+    json_t *manifest = NULL;
+    int status = text == NULL
+                     ? DEEPSAD_OK
+                     : json_parse(&manifest, text, strlen(text), 0, "manifest", error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
     const char *expected = json_string_value(
         json_object_get(json_object_get(manifest, "reservoir"), "sha256"));
     char digest[TRAINING_SET_DIGEST];
     training_set_digest(digest, set);
-    int status = expected != NULL && strcmp(expected, digest) == 0
-                     ? DEEPSAD_OK
-                     : error_set(error, DEEPSAD_CORRUPT,
-                                 "the training rows are not those that the manifest's "
-                                 "reservoir.sha256 was taken of");
+    status = expected != NULL && strcmp(expected, digest) == 0
+                 ? DEEPSAD_OK
+                 : error_set(error, DEEPSAD_CORRUPT,
+                             "the training rows are not those that the manifest's "
+                             "reservoir.sha256 was taken of");
     json_decref(manifest);
     return status;
 }
@@ -246,15 +252,14 @@ int training_set_load(struct training_set *out, const struct safetensors *file,
                          "the model keeps none of the rows that it was trained on; train "
                          "it with the recipe setting reservoir above 0");
     }
-    json_error_t fault;
-    json_t *root = json_load_string(text, JSON_REJECT_DUPLICATES, &fault);
-    if (root == NULL) {
-        char where[64];
-        snprintf(where, sizeof where, "__metadata__: \"%s\"", key_reservoir);
-        return json_load_fault(error, DEEPSAD_CORRUPT, where, &fault);
+    json_t *root;
+    int status = json_parse(&root, text, strlen(text), JSON_REJECT_DUPLICATES,
+                            "__metadata__: \"deepsad.reservoir\"", error);
+    if (status != DEEPSAD_OK) {
+        return status;
     }
     struct training_set set = {0};
-    int status = load(&set, file, root, features, error);
+    status = load(&set, file, root, features, error);
     json_decref(root);
     if (status != DEEPSAD_OK) {
         training_set_done(&set);
@@ -267,9 +272,10 @@ int training_set_load(struct training_set *out, const struct safetensors *file,
 static int read_features(size_t *features, const char *manifest,
                          struct deepsad_error *error)
 {
-    json_t *root = json_load_string(manifest, 0, NULL);
-    if (root == NULL) {
-        return error_no_memory(error, "the manifest"); /* it has been read before */
+    json_t *root;
+    int status = json_parse(&root, manifest, strlen(manifest), 0, "manifest", error);
+    if (status != DEEPSAD_OK) {
+        return status;
     }
     json_int_t count =
         json_integer_value(json_object_get(json_object_get(root, "input"), "features"));

@@ -14,10 +14,12 @@ enum { TEXT_SIZE = 2048 };
 static void compose_list(char text[static TEXT_SIZE],
                          const struct store_label_filter *filter)
 {
-    bool by_sample = filter->sample_id != NULL;
-    bool by_analyst = !by_sample && filter->analyst != NULL;
-    snprintf(text, TEXT_SIZE, "%s WHERE %sj.model = ?1 AND %sj.kind = 0%s%s%s%s%s",
+    bool by_label = filter->label_id != NULL;
+    bool by_sample = filter->sample_id != NULL && !by_label;
+    bool by_analyst = !by_sample && filter->analyst != NULL && !by_label;
+    snprintf(text, TEXT_SIZE, "%s WHERE %sj.model = ?1 AND %sj.kind = 0%s%s%s%s%s%s",
              LABEL_SELECT, by_sample ? "+" : "", by_sample || by_analyst ? "+" : "",
+             by_label ? " AND j.label_id = ?7" : " AND ?7 IS NULL",
              by_sample ? " AND j.sample = (SELECT seq FROM sample"
                          " WHERE model = ?1 AND id = ?2)"
                        : "",
@@ -43,6 +45,7 @@ static int list(struct sqlite_db *db, struct store_labels *out, const char *mode
         SQL_INTEGER(filter->verdict),
         SQL_INTEGER(filter->before > 0 ? filter->before : INT64_MAX),
         SQL_INTEGER(limit),
+        SQL_TEXT(filter->label_id),
         {.kind = SQLITE_VALUE_END}};
     compose_list(text, filter);
     if (sqlite3_prepare_v2(db->handle, text, -1, &statement, NULL) != SQLITE_OK) {

@@ -128,6 +128,7 @@ void store_labels_done(struct store_labels *labels);
 struct store_label_filter {
     const char *analyst;   /* NULL = any */
     const char *sample_id; /* NULL = any */
+    const char *label_id;  /* NULL = any */
     bool has_verdict;
     enum store_verdict verdict;
     bool in_force;  /* only those */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json_load.h"
+#include "base/json.h"
 #include "tool/terminal.h"
 
 /* A list of names or widths is shown up to here. */
@@ -15,7 +15,7 @@ enum { CARD_LIST_MAX = 12, CARD_INDENT = 2 };
 json_t *card_of(const struct deepsad_model *model)
 {
     char *text = deepsad_model_card(model);
-    json_t *card = text == NULL ? NULL : json_load_string(text, 0, NULL);
+    json_t *card = text == NULL ? NULL : json_read(text);
     free(text);
     return card;
 }

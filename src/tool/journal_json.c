@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/json_load.h"
+#include "base/json.h"
 #include "base/number.h"
 
 /* ---- Reading ----------------------------------------------------------------------- */
@@ -121,8 +121,13 @@ static int read_line(struct journal_rows *rows, const char *text, size_t length,
                      size_t line, struct deepsad_error *error)
 {
     json_error_t fault;
-    json_t *object = json_load_text(text, length, JSON_REJECT_DUPLICATES, &fault), *value;
+    bool no_memory;
+    json_t *value, *object = json_parse_text(text, length, JSON_REJECT_DUPLICATES, &fault,
+                                             &no_memory);
     const char *name;
+    if (no_memory) {
+        return error_no_memory(error, rows->path);
+    }
     if (object == NULL) {
         return error_set(error, DEEPSAD_INVALID, "%s:%zu:%d: %s", rows->path, line,
                          fault.column < 1 ? 1 : fault.column, fault.text);

@@ -21,12 +21,13 @@
 #include "tool/score.h"
 #include "tool/split.h"
 #include "tool/terminal.h"
+#include "tool/token.h"
 #include "tool/train.h"
 
 static const struct command *const commands[] = {
     &split_command,     &train_command,  &evaluate_command, &score_command,
     &encode_command,    &import_command, &export_command,   &inspect_command,
-    &reproduce_command, &labels_command,
+    &reproduce_command, &labels_command, &token_command,
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/json_load.h"
+#include "base/json.h"
 #include "model/model.h"
 #include "model/model_file.h"
 #include "model/retrain.h"
@@ -37,8 +37,7 @@ int original_open(struct original *out, const char *path, struct deepsad_error *
     if (status == DEEPSAD_OK) {
         status = model_file_open(&original.file, &manifest, original.place.file, error);
     }
-    if (status == DEEPSAD_OK &&
-        (original.card = json_load_string(manifest, 0, NULL)) == NULL) {
+    if (status == DEEPSAD_OK && (original.card = json_read(manifest)) == NULL) {
         status = error_no_memory(error, "the model's card");
     }
     if (status != DEEPSAD_OK) {

@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "tool/command.h"
 
 enum { TERMINAL_LINE_MAX = 2048 };
@@ -107,7 +108,7 @@ int terminal_print_json(json_t *object)
     char *text =
         object == NULL
             ? NULL
-            : json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(JSON_DIGITS));
+            : json_print(object, JSON_COMPACT | JSON_REAL_PRECISION(JSON_DIGITS));
     json_decref(object);
     if (text == NULL) {
         terminal_error("cannot put the output into JSON: out of memory, or a path that "

@@ -114,7 +114,7 @@ class Daemon:
     def _read(self):
         for line in self.process.stderr:
             self.stderr.append(line)
-            found = re.search(r"listening on (http://(\S+):(\d+))$", line.strip())
+            found = re.search(r"listening on (https?://(\S+):(\d+))$", line.strip())
             if found and self.url is None:
                 self.url, self.host = found[1], found[2].strip("[]")
                 self.port = int(found[3])

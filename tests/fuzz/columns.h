@@ -49,6 +49,9 @@ static const struct rows_columns test_channels = {.count = 12,
                                                   .channels = 2,
                                                   .height = 3,
                                                   .width = 2};
+/* An input's length says which it is read as: one that is padded reaches the others. */
+static const struct rows_columns *const test_forms[] = {&test_columns, &test_image,
+                                                        &test_channels};
 enum { TEST_ROWS_MAX = 40 };
 
 /* The decoder's copy of the piece ends where the piece does, so that a sanitizer sees a

@@ -134,11 +134,11 @@ static void a_state_is_used_again_by_the_next_request(void **state)
     struct worker *worker = fixture->worker;
     json_decref(
         send(fixture, HTTP_POST, "/v1/models/m/score", "{\"samples\":[[1,2,3]]}"));
-    const struct score_request *kept = worker->idle;
+    const struct idle *kept = worker->idle.first;
     assert_non_null(kept);
     json_decref(send(fixture, HTTP_POST, "/v1/models/m/score", "{\"samples\":[[1,2]]}"));
     assert_int_equal(fixture->reply.status, 422);
-    assert_ptr_equal(worker->idle, kept);
+    assert_ptr_equal(worker->idle.first, kept);
 }
 
 static void an_unknown_model_is_404_before_the_body(void **state)

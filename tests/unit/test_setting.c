@@ -369,6 +369,31 @@ static void test_environment_sets_values_by_upper_case_names(void **state)
     assert_error_says(f->error, "environment variable DEEPSADD_HTTP_PORT: http.port");
 }
 
+/* A unit cannot follow an exponent. */
+static void test_no_exponent_is_printed_before_a_unit(void **state)
+{
+    static const struct setting open[] = {
+        {.key = "s", .type = SETTING_SIZE, .offset = AT(limit), .fallback = "0"},
+        {.key = "t", .type = SETTING_DURATION, .offset = AT(timeout), .fallback = "0s"}};
+    static const char *const cases[][3] = {{"s", "4440001716246370", "4440001716246370B"},
+                                           {"t", "0.00001ms", "0.00001ms"},
+                                           {"t", "0.0000001ms", "0s"},
+                                           {"t", "59.9999999999s", "1m"}};
+    struct setting_table table_open = {open, 2};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct sample values = {.port = 0};
+        struct buffer out = {0};
+        assert_int_equal(settings_set(&values, table_open, cases[i][0], cases[i][1],
+                                      SETTING_FILE, NULL, NULL),
+                         DEEPSAD_OK);
+        setting_print(&out, &values, table_open, cases[i][0][0] == 't');
+        buffer_append(&out, "", 1);
+        assert_string_equal(out.data, cases[i][2]);
+        buffer_done(&out);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(void)
 {
@@ -384,6 +409,7 @@ int main(void)
         TEST(test_units_scale_values),
         TEST(test_a_wrong_value_leaves_the_old_one),
         TEST(test_what_is_printed_reads_back),
+        TEST(test_no_exponent_is_printed_before_a_unit),
         TEST(test_a_secret_is_never_shown),
         TEST(test_environment_sets_values_by_upper_case_names),
     };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The same trees and the same faults as json_loadb(), however the text falls into pieces.
  * That memory may run out meanwhile is shown from outside (tests/faults/sweep.py). */
-#include "base/json_load.h"
+#include "base/json.h"
 
 #include "../testing.h"
 
@@ -12,10 +12,12 @@
 static void assert_alike(const char *text, size_t length)
 {
     json_error_t expected_fault = {0}, fault = {0};
+    bool no_memory = false;
     json_t *expected = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
                                   &expected_fault);
-    json_t *json =
-        json_load_text(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &fault);
+    json_t *json = json_parse_text(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
+                                   &fault, &no_memory);
+    assert_false(json == NULL && no_memory);
     assert_true((json == NULL) == (expected == NULL));
     if (json == NULL) {
         assert_string_equal(fault.text, expected_fault.text);
@@ -78,20 +80,12 @@ static void long_tokens_are_read_alike(void **state)
     }
 }
 
-static void no_text_is_nothing(void **state)
-{
-    (void)state;
-    assert_null(json_load_string(NULL, 0, NULL));
-}
-
 static void a_fault_names_its_place(void **state)
 {
     (void)state;
     struct deepsad_error error = {0};
-    json_error_t fault;
-    assert_null(json_load_string("{\n1", 0, &fault));
-    assert_int_equal(json_load_fault(&error, DEEPSAD_CORRUPT, "header", &fault),
-                     DEEPSAD_CORRUPT);
+    json_t *json;
+    assert_int_equal(json_parse(&json, "{\n1", 3, 0, "header", &error), DEEPSAD_CORRUPT);
     assert_error_says(error, "header, line 2, column 1: ");
 }
 
@@ -100,7 +94,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_text_is_read_alike),
         cmocka_unit_test(long_tokens_are_read_alike),
-        cmocka_unit_test(no_text_is_nothing),
         cmocka_unit_test(a_fault_names_its_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

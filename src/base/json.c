@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/json_load.h"
-
-#include <pthread.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 /*
+ * Where an allocation fails, jansson 2.14 may say "invalid token", lose the rest of a
+ * text and go on as if nothing were, read a string beyond its end, or end the process by
+ * an assertion, because it overlooks that its buffer for a token could not grow. So its
+ * allocations go through here, and those that fail are remembered.
+ *
  * While a text is read, a reserve stands by that is large enough for the buffer of its
  * longest token. Once an allocation has failed, all come out of the reserve and the text
  * ends: what the library still has in hand is one piece of it.
  */
+#include "base/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
 enum {
     PIECE = 64,  /* bytes of text handed to the library at a time */
     VALUE = 256, /* most that the library allocates for one byte of text */
@@ -23,20 +25,21 @@ enum {
 struct reserve {
     char *bytes; /* NULL: nothing is being read */
     size_t size, used;
-    bool touched; /* memory has run out */
+    bool failed; /* memory has run out */
 };
 
 static _Thread_local struct reserve reserve;
 
 static void *take(size_t size)
 {
-    void *block = reserve.touched ? NULL : malloc(size);
-    if (block != NULL || reserve.bytes == NULL) {
+    bool reading = reserve.bytes != NULL;
+    void *block = reading && reserve.failed ? NULL : malloc(size);
+    if (block != NULL) {
         return block;
     }
-    reserve.touched = true;
+    reserve.failed = true;
     size_t room = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    if (room < size || room > reserve.size - reserve.used) {
+    if (!reading || room < size || room > reserve.size - reserve.used) {
         return NULL;
     }
     block = reserve.bytes + reserve.used;
@@ -54,12 +57,14 @@ static void give_back(void *block)
     }
 }
 
-static void hook_up(void)
+/* Before any thread is: jansson keeps plain pointers. Memory is malloc's as ever, so that
+ * whatever was made without this one can be freed with it. */
+__attribute__((constructor)) static void watch_allocations(void)
 {
     json_set_alloc_funcs(take, give_back);
 }
 
-/* ---- The text, piece by piece ------------------------------------------------------ */
+/* ---- Reading, piece by piece ------------------------------------------------------- */
 
 struct pieces {
     const char *text;
@@ -71,7 +76,7 @@ static size_t next_piece(void *out, size_t size, void *closure)
     struct pieces *pieces = closure;
     size_t piece = pieces->left < PIECE ? pieces->left : PIECE;
     piece = piece < size ? piece : size;
-    if (reserve.touched) {
+    if (reserve.failed) {
         return 0;
     }
     memcpy(out, pieces->text, piece);
@@ -104,47 +109,60 @@ static size_t longest_token(const char *text, size_t length)
     return length - begin > longest ? length - begin : longest;
 }
 
-static json_t *out_of_memory(json_error_t *error)
+json_t *json_parse_text(const char *text, size_t length, size_t flags,
+                        json_error_t *fault, bool *no_memory)
 {
-    if (error != NULL) {
-        *error = (json_error_t){.line = 1, .column = 1};
-        snprintf(error->text, sizeof error->text - 1, "out of memory");
-        error->text[JSON_ERROR_TEXT_LENGTH - 1] = (char)json_error_out_of_memory;
-    }
-    return NULL;
-}
-
-json_t *json_load_text(const char *text, size_t length, size_t flags, json_error_t *error)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, hook_up);
     size_t size = GROWTH * (longest_token(text, length) + BUFFER_MIN) + PIECE * VALUE;
     char *bytes = malloc(size);
+    *no_memory = bytes == NULL;
     if (bytes == NULL) {
-        return out_of_memory(error);
+        return NULL;
     }
     reserve = (struct reserve){.bytes = bytes, .size = size};
     struct pieces pieces = {.text = text, .left = length};
-    json_t *json = json_load_callback(next_piece, &pieces, flags, error);
-    if (reserve.touched) {
+    json_t *json = json_load_callback(next_piece, &pieces, flags, fault);
+    *no_memory = reserve.failed;
+    if (reserve.failed) {
         json_decref(json);
-        json = out_of_memory(error);
+        json = NULL;
     }
     reserve = (struct reserve){.bytes = NULL};
     free(bytes);
     return json;
 }
 
-json_t *json_load_string(const char *text, size_t flags, json_error_t *error)
+json_t *json_read(const char *text)
 {
-    return text == NULL ? NULL : json_load_text(text, strlen(text), flags, error);
+    bool no_memory;
+    return json_parse_text(text, strlen(text), 0, NULL, &no_memory);
 }
 
-int json_load_fault(struct deepsad_error *error, enum deepsad_status status,
-                    const char *where, const json_error_t *fault)
+int json_parse(json_t **out, const char *text, size_t length, size_t flags,
+               const char *what, struct deepsad_error *error)
 {
-    return json_error_code(fault) == json_error_out_of_memory
-               ? error_no_memory(error, where)
-               : error_set(error, status, "%s, line %d, column %d: %s", where,
-                           fault->line, fault->column, fault->text);
+    json_error_t fault;
+    bool no_memory;
+    json_t *json = json_parse_text(text, length, flags, &fault, &no_memory);
+    if (no_memory) {
+        return error_no_memory(error, what);
+    }
+    if (json == NULL) {
+        return error_set(error, DEEPSAD_CORRUPT, "%s, line %d, column %d: %s", what,
+                         fault.line, fault.column, fault.text);
+    }
+    *out = json;
+    return DEEPSAD_OK;
+}
+
+/* ---- Printing ---------------------------------------------------------------------- */
+
+char *json_print(const json_t *json, size_t flags)
+{
+    reserve.failed = false;
+    char *text = json_dumps(json, flags);
+    if (reserve.failed) {
+        free(text);
+        return NULL;
+    }
+    return text;
 }
