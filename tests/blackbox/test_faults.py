@@ -100,7 +100,7 @@ def label(daemon, note, **more):
 
 
 def notes(daemon):
-    """Of all labels, newest first, two a page."""
+    """Of all labels, newest first, few a page."""
     found, cursor = [], ""
     while cursor is not None:
         page = daemon.request("GET", f"{LABELS}?limit=2{cursor}").json
@@ -232,6 +232,37 @@ def test_a_locked_database_is_waited_for_then_told(place):
         database.execute("ROLLBACK")
     until("labels", lambda: label(daemon, "b").status == 201)
     assert "a" in notes(daemon) and "b" in notes(daemon)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_full_disk_refuses_labels_and_recovers(place):
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place.state],
+                      check=False).returncode != 0:
+        pytest.skip("this root may not mount")
+    try:
+        full_disk(place)
+    finally:
+        subprocess.run(["umount", "-l", place.state], check=True)
+
+
+def full_disk(place):
+    daemon = place.start()
+    before, acknowledged = scores(daemon), []
+    for i in range(3000):
+        answer = label(daemon, f"{i}-" + "x" * 3000)
+        if answer.status != 201:
+            break
+        acknowledged.append(f"{i}-" + "x" * 3000)
+    assert answer.status == 503 and int(answer.headers["Retry-After"]) > 0
+    assert "full" in answer.json["detail"] and acknowledged
+    assert scores(daemon) == before
+    assert notes(daemon)[::-1] == acknowledged
+    subprocess.run(["mount", "-o", "remount,size=64m", place.state], check=True)
+    until("labels", lambda: label(daemon, "more").status == 201)
+    assert notes(daemon)[::-1] == acknowledged + ["more"]
+    assert daemon.stop() == 0
+    assert notes(place.start())[::-1] == acknowledged + ["more"]
+    assert place.running[-1].stop() == 0
 
 
 # ---- Clocks --------------------------------------------------------------------------------------
