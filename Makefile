@@ -186,6 +186,12 @@ hostile: ## 10,000 hostile bodies (so does make asan, or DEEPSAD_HOSTILE)
 	@$(MAKE) -s -j$$(nproc) all
 	@DEEPSAD_HOSTILE=10000 $(MAKE) -s blackbox PYTEST="-s -k hostile_body"
 
+slow-clients: ## 4,500 slow clients beside good ones: with room for all, by default, and a crowd
+	$(call require,$(LOOP_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) all
+	@for run in ample default crowd; do \
+	    $(PYTHON) -B tests/hostile/slow_clients.py --run $$run $(SLOW) || exit 1; done
+
 KILLS = 300
 kill: ## KILLS times kill -9 under label load and retraining
 	$(call require,$(LOOP_PACKAGES))
@@ -349,7 +355,7 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-.PHONY: all packages programs run test tests check unit fuzz-smoke blackbox swap hostile kill soak faults \
+.PHONY: all packages programs run test tests check unit fuzz-smoke blackbox swap hostile slow-clients kill soak faults \
     power-cut asan tsan fuzz fuzz-run \
     golden coverage layers format format-check lint lint-tidy lint-cppcheck lint-analyzer \
     bench onnx bench-serving bench-batching bench-train bench-reference bench-paper \

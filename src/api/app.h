@@ -46,13 +46,17 @@ struct app {
 struct score_request; /* score.h */
 struct infer_request; /* infer.h */
 
+/* States a worker keeps: what a crowd of requests took is given back. */
+enum { WORKER_IDLE_MAX = 32 };
+
 /* One per thread that runs handlers. */
 struct worker {
     struct deepsad_workspace *workspace;
     struct uuid_source ids;
     struct score_request *idle; /* states of requests, to be used again */
     struct infer_request *idle_infer;
-    char model[65]; /* whose series `counted` holds */
+    size_t idle_count; /* of both, at most WORKER_IDLE_MAX */
+    char model[65];    /* whose series `counted` holds */
     struct model_metrics counted;
     struct inference_series *series; /* that this thread used last */
 };

@@ -30,14 +30,19 @@ struct infer_request {
 
 /* ---- States ------------------------------------------------------------------------ */
 
+static void free_state(struct infer_request *state)
+{
+    scoring_done(&state->scoring);
+    raw_rows_done(&state->raw);
+    free(state);
+}
+
 void infer_free_idle(struct worker *worker)
 {
     while (worker->idle_infer != NULL) {
         struct infer_request *state = worker->idle_infer;
         worker->idle_infer = state->next;
-        scoring_done(&state->scoring);
-        raw_rows_done(&state->raw);
-        free(state);
+        free_state(state);
     }
 }
 
@@ -48,6 +53,7 @@ static struct infer_request *take_state(struct worker *worker)
         return calloc(1, sizeof *state);
     }
     worker->idle_infer = state->next;
+    worker->idle_count--;
     return state;
 }
 
@@ -87,6 +93,11 @@ void infer_end(void *closure, struct request *request)
     }
     request->state = NULL;
     scoring_end(&state->scoring);
+    if (worker->idle_count == WORKER_IDLE_MAX) {
+        free_state(state);
+        return;
+    }
+    worker->idle_count++;
     state->next = worker->idle_infer;
     worker->idle_infer = state;
 }

@@ -51,6 +51,7 @@ static struct score_request *take_state(struct worker *worker)
         return calloc(1, sizeof *state);
     }
     worker->idle = state->next;
+    worker->idle_count--;
     return state;
 }
 
@@ -155,7 +156,12 @@ void score_end(void *closure, struct request *request)
     }
     request->state = NULL;
     scoring_end(&state->scoring);
+    if (worker->idle_count == WORKER_IDLE_MAX) {
+        free_state(state);
+        return;
+    }
     npy_rows_trim(&state->npy, SCORING_HELD_MAX);
+    worker->idle_count++;
     state->next = worker->idle;
     worker->idle = state;
 }

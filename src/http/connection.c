@@ -1,13 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/connection.h"
 
+#include <poll.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 
+#include "base/memory.h"
 #include "http/reply.h"
 
-enum { REAPER_INTERVAL_MS = 100, PHASE_BITS = 3 };
+enum {
+    REAPER_INTERVAL_MS = 100,
+    PHASE_BITS = 3,
+    BATCH = 64, /* shut down while the mutex is held, then others have their turn */
+    BATCH_PAUSE_MS = 1,
+    GRACE_MS = 500,      /* of a phase, in which nobody has to make room */
+    CROWD = 256,         /* connections whose end is worth giving memory back */
+    HANG_UP_PASSES = 10, /* between two looks at who has hung up */
+};
 
 uint64_t connection_now(void)
 {
@@ -32,16 +43,28 @@ enum connection_phase connection_phase(const struct connection *connection)
 }
 
 bool connection_enter(struct connection *connection, enum connection_phase phase,
-                      uint64_t deadline_ms)
+                      unsigned time_ms)
 {
+    uint64_t now_ms = connection_now();
     uint64_t old = atomic_load_explicit(&connection->word, memory_order_relaxed);
     do {
         if (phase_of(old) == CONNECTION_EXPIRED) {
             return false;
         }
-    } while (
-        !atomic_compare_exchange_weak(&connection->word, &old, pack(phase, deadline_ms)));
+        /* Before the word: whoever sees the new phase sees its beginning, too. */
+        atomic_store_explicit(&connection->since, now_ms, memory_order_relaxed);
+    } while (!atomic_compare_exchange_weak(&connection->word, &old,
+                                           pack(phase, now_ms + time_ms)));
     return true;
+}
+
+void connection_become(struct connection *connection, enum connection_phase phase)
+{
+    uint64_t old = atomic_load_explicit(&connection->word, memory_order_relaxed);
+    while (phase_of(old) != CONNECTION_EXPIRED &&
+           !atomic_compare_exchange_weak(&connection->word, &old,
+                                         pack(phase, old >> PHASE_BITS))) {
+    }
 }
 
 /* Best effort: what does not fit into the socket's buffer at once is lost. */
@@ -78,26 +101,151 @@ void connection_abort(struct connection *connection, const struct reply *reply)
     }
 }
 
-static void expire(struct connection_table *table, struct connection *connection,
+/* What makes room for requests. */
+static bool takes_room(enum connection_phase phase)
+{
+    return phase == CONNECTION_UPLOAD || phase == CONNECTION_REPLY;
+}
+
+static bool waits_for_head(enum connection_phase phase)
+{
+    return phase == CONNECTION_HEAD || phase == CONNECTION_IDLE;
+}
+
+/* What makes room for connections. */
+static bool has_not_begun(enum connection_phase phase)
+{
+    return waits_for_head(phase) || phase == CONNECTION_BODY;
+}
+
+/* Counts it, where `count` is not NULL. False: it has gone on to another phase, or is
+ * shut down already. */
+static bool end(struct connection *connection, uint64_t word, unsigned status,
+                const char *detail, _Atomic uint64_t *count)
+{
+    atomic_store(&connection->status, status); /* before the word, for who sees that */
+    if (!atomic_compare_exchange_strong(&connection->word, &word,
+                                        pack(CONNECTION_EXPIRED, 0))) {
+        return false;
+    }
+    enum connection_phase phase = phase_of(word);
+    if (count != NULL) {
+        atomic_fetch_add(count, 1); /* before the peer can know */
+    }
+    if (detail != NULL && (phase == CONNECTION_HEAD || phase == CONNECTION_BODY ||
+                           phase == CONNECTION_UPLOAD)) {
+        send_problem(connection->descriptor, status, detail);
+    }
+    shutdown(connection->descriptor, SHUT_RDWR);
+    return true;
+}
+
+static bool expire(struct connection_table *table, struct connection *connection,
                    uint64_t now_ms)
 {
     uint64_t word = atomic_load(&connection->word);
     enum connection_phase phase = phase_of(word);
-    if (phase == CONNECTION_EXPIRED || word >> PHASE_BITS > now_ms ||
-        !atomic_compare_exchange_strong(&connection->word, &word,
-                                        pack(CONNECTION_EXPIRED, 0))) {
+    const char *detail =
+        phase == CONNECTION_HEAD
+            ? "the head of the request did not arrive within the time limit"
+            : "the body of the request did not arrive within the time limit";
+    return phase != CONNECTION_EXPIRED && word >> PHASE_BITS <= now_ms &&
+           end(connection, word, 408, detail, &table->expired);
+}
+
+/* Shuts down those over their deadline, at most BATCH; whether that was all. */
+static bool expire_all(struct connection_table *table)
+{
+    uint64_t now_ms = connection_now();
+    size_t count = 0;
+    for (struct connection *one = table->first; one != NULL && count < BATCH;
+         one = one->next) {
+        count += expire(table, one, now_ms);
+    }
+    return count < BATCH;
+}
+
+/* ---- Making room ---- */
+
+/* Those that have been longest in such a phase, oldest first. */
+struct oldest {
+    struct connection *connections[BATCH];
+    uint64_t words[BATCH], since[BATCH];
+    size_t count;
+};
+
+static void insert(struct oldest *oldest, struct connection *connection, uint64_t word,
+                   uint64_t since, size_t wanted)
+{
+    if (oldest->count == wanted && since >= oldest->since[wanted - 1]) {
         return;
     }
-    atomic_fetch_add(&table->expired, 1);
-    if (phase == CONNECTION_HEAD) {
-        send_problem(connection->descriptor, 408,
-                     "the head of the request did not arrive within the time limit");
-    } else if (phase == CONNECTION_BODY) {
-        send_problem(connection->descriptor, 408,
-                     "the body of the request did not arrive within the time limit");
+    size_t at = oldest->count < wanted ? oldest->count++ : wanted - 1;
+    for (; at > 0 && oldest->since[at - 1] > since; at--) {
+        oldest->since[at] = oldest->since[at - 1];
+        oldest->words[at] = oldest->words[at - 1];
+        oldest->connections[at] = oldest->connections[at - 1];
     }
-    shutdown(connection->descriptor, SHUT_RDWR);
+    oldest->since[at] = since;
+    oldest->words[at] = word;
+    oldest->connections[at] = connection;
 }
+
+/* Shuts down `wanted` (at most BATCH) of the connections in these phases. */
+static void evict(struct connection_table *table, bool (*fits)(enum connection_phase),
+                  size_t wanted, const char *detail)
+{
+    struct oldest oldest = {.count = 0};
+    uint64_t now_ms = connection_now();
+    wanted = wanted < BATCH ? wanted : BATCH;
+    for (struct connection *one = table->first; one != NULL; one = one->next) {
+        uint64_t word = atomic_load(&one->word), since = atomic_load(&one->since);
+        if (fits(phase_of(word)) && since + GRACE_MS <= now_ms) {
+            insert(&oldest, one, word, since, wanted);
+        }
+    }
+    for (size_t i = 0; i < oldest.count; i++) {
+        end(oldest.connections[i], oldest.words[i], 503, detail, &table->evicted);
+    }
+}
+
+/* Whether that was all there is to do. */
+static bool make_room(struct connection_table *table)
+{
+    size_t count = atomic_load(&table->count), most = table->limit - table->limit / 10;
+    size_t excess = count > most ? count - most : 0;
+    size_t requests = table->pressed == NULL ? 0 : table->pressed(table->closure);
+    uint64_t before = atomic_load(&table->evicted);
+    if (excess > 0) {
+        evict(table, has_not_begun, excess, "too many connections (server.connections)");
+    }
+    if (requests > 0) {
+        evict(table, takes_room, requests,
+              "too many requests at once (limits.in_flight)");
+    }
+    return (excess <= BATCH && requests <= BATCH) ||
+           atomic_load(&table->evicted) == before;
+}
+
+/* Who has hung up and left nothing to read, twice in the same phase. */
+static void find_hung_up(struct connection_table *table)
+{
+    for (struct connection *one = table->first; one != NULL; one = one->next) {
+        uint64_t word = atomic_load(&one->word);
+        struct pollfd peer = {.fd = one->descriptor, .events = POLLRDHUP};
+        int unread = 0;
+        if (!waits_for_head(phase_of(word)) || poll(&peer, 1, 0) != 1 ||
+            ioctl(one->descriptor, FIONREAD, &unread) != 0 || unread > 0) {
+            continue;
+        }
+        if (one->hung_up == word) {
+            end(one, word, 499, NULL, NULL);
+        }
+        one->hung_up = word;
+    }
+}
+
+/* ---- The reaper ---- */
 
 static void wait_for_work(struct connection_table *table)
 {
@@ -115,15 +263,42 @@ static void wait_for_work(struct connection_table *table)
     pthread_cond_timedwait(&table->changed, &table->mutex, &until);
 }
 
+/* Others get the mutex. */
+static void pause_batch(struct connection_table *table)
+{
+    struct timespec pause = {.tv_nsec = BATCH_PAUSE_MS * 1000000L};
+    pthread_mutex_unlock(&table->mutex);
+    nanosleep(&pause, NULL);
+    pthread_mutex_lock(&table->mutex);
+}
+
+/* Once a crowd has gone: the library's allocator would keep what it took. */
+static void give_memory_back(struct connection_table *table)
+{
+    size_t count = atomic_load(&table->count);
+    table->peak = count > table->peak ? count : table->peak;
+    if (table->peak >= CROWD && count <= table->peak / 16) {
+        table->peak = count;
+        pthread_mutex_unlock(&table->mutex);
+        memory_trim();
+        pthread_mutex_lock(&table->mutex);
+    }
+}
+
 static void *reap(void *argument)
 {
     struct connection_table *table = argument;
+    unsigned pass = 0;
     pthread_mutex_lock(&table->mutex);
     while (!table->stopping) {
-        uint64_t now_ms = connection_now();
-        for (struct connection *one = table->first; one != NULL; one = one->next) {
-            expire(table, one, now_ms);
+        if (!expire_all(table) || !make_room(table)) {
+            pause_batch(table);
+            continue;
         }
+        if (++pass % HANG_UP_PASSES == 0) {
+            find_hung_up(table);
+        }
+        give_memory_back(table);
         wait_for_work(table);
     }
     pthread_mutex_unlock(&table->mutex);
@@ -132,7 +307,6 @@ static void *reap(void *argument)
 
 int connection_table_init(struct connection_table *table, struct deepsad_error *error)
 {
-    *table = (struct connection_table){.first = NULL};
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -164,10 +338,12 @@ void connection_table_done(struct connection_table *table)
 }
 
 void connection_add(struct connection_table *table, struct connection *connection,
-                    int descriptor, uint64_t deadline_ms)
+                    int descriptor, unsigned time_ms)
 {
+    uint64_t now_ms = connection_now();
     connection->descriptor = descriptor;
-    atomic_store(&connection->word, pack(CONNECTION_HEAD, deadline_ms));
+    atomic_store(&connection->since, now_ms);
+    atomic_store(&connection->word, pack(CONNECTION_HEAD, now_ms + time_ms));
     connection->previous = NULL;
     pthread_mutex_lock(&table->mutex);
     connection->next = table->first;

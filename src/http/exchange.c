@@ -61,6 +61,13 @@ bool exchanges_drain(struct exchanges *all, double seconds)
     return atomic_load(&all->active) == 0;
 }
 
+size_t exchanges_excess(struct exchanges *all)
+{
+    size_t limit = atomic_load(&all->limits.in_flight);
+    size_t most = limit - (limit + 1) / 2, admitted = atomic_load(&all->admitted);
+    return admitted > most ? admitted - most : 0;
+}
+
 void exchanges_leave(struct exchanges *all)
 {
     if (atomic_fetch_sub(&all->active, 1) == 1 && atomic_load(&all->draining)) {
@@ -148,20 +155,55 @@ static void refuse_load(struct exchange *exchange, const char *why)
     exchange->reply.retry_after = RETRY_AFTER;
 }
 
-/* Whether there is room for one more; else the reply says so. */
-static bool has_room(struct exchanges *all, struct exchange *exchange)
+static bool is_operations(const struct exchange *exchange)
+{
+    return (exchange->route->flags & ROUTE_OPERATIONS) != 0;
+}
+
+/* Whether so many are under way; else the reply says so. */
+static bool has_room(struct exchanges *all, struct exchange *exchange, size_t admitted,
+                     size_t waiting)
 {
     size_t limit = atomic_load(&all->limits.in_flight);
-    if (atomic_load_explicit(&all->active, memory_order_relaxed) > limit) {
+    if (admitted >= limit) {
         refuse_load(exchange, "too many requests at once (limits.in_flight)");
         return false;
     }
-    if (!exchange->waits || atomic_load(&all->waiting) <= (limit + 1) / 2) {
-        return true;
+    if ((exchange->route->flags & ROUTE_MAY_BLOCK) != 0 && waiting >= (limit + 1) / 2) {
+        refuse_load(exchange,
+                    "too many requests at once that may have to wait for the disk "
+                    "(half of limits.in_flight)");
+        return false;
     }
-    refuse_load(exchange, "too many requests at once that may have to wait for the disk "
-                          "(half of limits.in_flight)");
-    return false;
+    return true;
+}
+
+static void withdraw(struct exchanges *all, struct exchange *exchange)
+{
+    if (exchange->waits) {
+        atomic_fetch_sub(&all->waiting, 1);
+    }
+    if (exchange->admitted) {
+        atomic_fetch_sub(&all->admitted, 1);
+    }
+    exchange->admitted = exchange->waits = false;
+}
+
+/* Counts it, or refuses it. */
+static void admit(struct exchanges *all, struct exchange *exchange)
+{
+    if (exchange->refused || exchange->admitted || is_operations(exchange)) {
+        return;
+    }
+    bool waits = (exchange->route->flags & ROUTE_MAY_BLOCK) != 0;
+    size_t admitted = atomic_fetch_add(&all->admitted, 1);
+    size_t waiting = waits ? atomic_fetch_add(&all->waiting, 1) : 0;
+    exchange->admitted = true;
+    exchange->waits = waits;
+    if (!has_room(all, exchange, admitted, waiting)) {
+        withdraw(all, exchange);
+        exchange->refused = true;
+    }
 }
 
 /* Finds the route and starts it. False: refused, the reply says why. */
@@ -178,17 +220,14 @@ static bool begin(struct exchanges *all, struct exchange *exchange,
     if (route == NULL || !body_fits(route, head, exchange)) {
         return false;
     }
-    bool operations = (route->flags & ROUTE_OPERATIONS) != 0;
+    bool operations = is_operations(exchange);
     if (atomic_load_explicit(&all->draining, memory_order_relaxed) && !operations) {
         refuse_load(exchange, "the server is shutting down");
         reply->close = true;
         return false;
     }
-    if ((route->flags & ROUTE_MAY_BLOCK) != 0) {
-        exchange->waits = true;
-        atomic_fetch_add(&all->waiting, 1);
-    }
-    if (!operations && !has_room(all, exchange)) {
+    if (!operations && !has_room(all, exchange, atomic_load(&all->admitted),
+                                 atomic_load(&all->waiting))) {
         return false;
     }
     if (request->content_length > atomic_load(&all->limits.body)) {
@@ -218,6 +257,9 @@ bool exchange_part(struct exchanges *all, struct exchange *exchange, const char 
         refuse_size(all, exchange);
         exchange->reply.close = true;
     }
+    if (exchange->received > EXCHANGE_SMALL_MAX) {
+        admit(all, exchange);
+    }
     if (exchange->received > EXCHANGE_DISCARD_MAX && exchange->refused) {
         return false;
     }
@@ -225,6 +267,11 @@ bool exchange_part(struct exchanges *all, struct exchange *exchange, const char 
         exchange->route->body(all->options->app, &exchange->request, bytes, size);
     }
     return true;
+}
+
+void exchange_whole(struct exchanges *all, struct exchange *exchange)
+{
+    admit(all, exchange);
 }
 
 bool exchange_may_block(const struct exchange *exchange)
@@ -289,7 +336,5 @@ void exchange_end(struct exchanges *all, struct exchange *exchange)
     if (exchange->begun && exchange->route->end != NULL) {
         exchange->route->end(all->options->app, &exchange->request);
     }
-    if (exchange->waits) {
-        atomic_fetch_sub(&all->waiting, 1);
-    }
+    withdraw(all, exchange);
 }

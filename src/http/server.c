@@ -39,6 +39,7 @@
 
 enum {
     KEPT_REPLY_MAX = 1 << 20, /* bytes of a reply's buffer that an idle exchange keeps */
+    KEPT_EXCHANGES = 16,      /* idle ones of a thread */
     REPLY_PIECE = 64 << 10,   /* bytes that the library takes at once of an answer that
                                  comes in pieces */
     THREAD_STACK = 512 << 10, /* bytes */
@@ -51,6 +52,7 @@ struct thread {
     void *worker;
     struct uuid_source ids;
     struct exchange *free;
+    size_t free_count;
     struct thread *next;
 };
 
@@ -107,6 +109,7 @@ static struct exchange *take_exchange(struct thread *thread)
         exchange = calloc(1, sizeof *exchange);
     } else {
         thread->free = exchange->next;
+        thread->free_count--;
     }
     return exchange;
 }
@@ -114,6 +117,12 @@ static struct exchange *take_exchange(struct thread *thread)
 static void give_exchange(struct exchange *exchange)
 {
     struct thread *thread = exchange->owner;
+    if (thread->free_count == KEPT_EXCHANGES) {
+        reply_done(&exchange->reply);
+        free(exchange);
+        return;
+    }
+    thread->free_count++;
     if (exchange->reply.body.capacity > KEPT_REPLY_MAX) {
         reply_done(&exchange->reply);
     }
@@ -190,8 +199,7 @@ static enum MHD_Result send_reply(struct server *server, struct exchange *exchan
     struct reply *reply = &exchange->reply;
     unsigned reply_ms =
         atomic_load_explicit(&server->exchanges.limits.reply_ms, memory_order_relaxed);
-    if (!connection_enter(exchange->connection, CONNECTION_REPLY,
-                          connection_now() + reply_ms)) {
+    if (!connection_enter(exchange->connection, CONNECTION_REPLY, reply_ms)) {
         return MHD_NO;
     }
     if (reply->body.failed) {
@@ -264,8 +272,7 @@ static enum MHD_Result hand_over(struct server *server, struct exchange *exchang
 {
     unsigned reply_ms =
         atomic_load_explicit(&server->exchanges.limits.reply_ms, memory_order_relaxed);
-    if (!connection_enter(exchange->connection, CONNECTION_REPLY,
-                          connection_now() + reply_ms)) {
+    if (!connection_enter(exchange->connection, CONNECTION_WORK, reply_ms)) {
         return MHD_NO;
     }
     exchange->task.run = run_exchange;
@@ -333,8 +340,7 @@ static enum MHD_Result on_head(struct server *server, struct MHD_Connection *con
     exchange->request.worker = thread->worker;
     *state = exchange;
     exchange_start(&server->exchanges, exchange);
-    if (!connection_enter(own, CONNECTION_BODY,
-                          (uint64_t)(exchange->started * 1e3) + body_ms)) {
+    if (!connection_enter(own, CONNECTION_BODY, body_ms)) {
         return MHD_NO;
     }
     struct head_pass pass = {.request = &exchange->request};
@@ -365,7 +371,11 @@ static enum MHD_Result on_request(void *closure, struct MHD_Connection *connecti
     if (*size > 0) {
         size_t taken = *size;
         *size = 0;
+        bool admitted = exchange->admitted;
         if (exchange_part(&server->exchanges, exchange, bytes, taken)) {
+            if (exchange->admitted && !admitted) {
+                connection_become(exchange->connection, CONNECTION_UPLOAD);
+            }
             return MHD_YES;
         }
         connection_abort(exchange->connection, &exchange->reply);
@@ -375,10 +385,18 @@ static enum MHD_Result on_request(void *closure, struct MHD_Connection *connecti
     }
     enum exchange_stage stage =
         atomic_load_explicit(&exchange->stage, memory_order_acquire);
+    if (stage == EXCHANGE_NEW) {
+        exchange_whole(&server->exchanges, exchange);
+    }
     if (stage == EXCHANGE_NEW && goes_elsewhere(server, exchange)) {
         return hand_over(server, exchange, connection);
     }
     if (stage != EXCHANGE_HANDLED) {
+        unsigned reply_ms = atomic_load_explicit(&server->exchanges.limits.reply_ms,
+                                                 memory_order_relaxed);
+        if (!connection_enter(exchange->connection, CONNECTION_WORK, reply_ms)) {
+            return MHD_NO;
+        }
         exchange_handle(&server->exchanges, exchange);
     }
     return send_reply(server, exchange, connection);
@@ -400,12 +418,13 @@ static void on_completed(void *closure, struct MHD_Connection *connection, void 
                          whole ? exchange->reply.status : 499);
     } else if (!exchange->queued) {
         bool late = connection_phase(exchange->connection) == CONNECTION_EXPIRED;
-        exchange_observe(&server->exchanges, exchange, late ? 408 : 499);
+        exchange_observe(&server->exchanges, exchange,
+                         late ? atomic_load(&exchange->connection->status) : 499);
     }
     exchange_end(&server->exchanges, exchange);
     unsigned idle_ms =
         atomic_load_explicit(&server->exchanges.limits.idle_ms, memory_order_relaxed);
-    connection_enter(exchange->connection, CONNECTION_IDLE, connection_now() + idle_ms);
+    connection_enter(exchange->connection, CONNECTION_IDLE, idle_ms);
     give_exchange(exchange);
     exchanges_leave(&server->exchanges);
 }
@@ -434,7 +453,7 @@ static void on_connection(void *closure, struct MHD_Connection *connection,
     own->closure = thread;
     *context = own;
     connection_add(&server->connections, own, info->connect_fd,
-                   connection_now() + atomic_load(&server->exchanges.limits.head_ms));
+                   atomic_load(&server->exchanges.limits.head_ms));
 }
 
 /* Paths are matched as they were sent. */
@@ -487,6 +506,11 @@ static struct MHD_Daemon *start_library(struct server *server, int descriptor)
         no_unescape, NULL, MHD_OPTION_ARRAY, pool_size, MHD_OPTION_END);
 }
 
+static size_t pressed(void *closure)
+{
+    return exchanges_excess(closure);
+}
+
 static int start_executor(struct server *server, struct deepsad_error *error)
 {
     const struct server_options *options = &server->options;
@@ -520,6 +544,9 @@ int server_start(struct server **out, const struct server_options *options,
     pthread_mutex_init(&server->mutex, NULL);
     int status = start_executor(server, error);
     if (status == DEEPSAD_OK) {
+        server->connections.limit = options->connections;
+        server->connections.pressed = pressed;
+        server->connections.closure = &server->exchanges;
         status = connection_table_init(&server->connections, error);
     }
     if (status != DEEPSAD_OK) {
@@ -561,6 +588,11 @@ size_t server_connections(const struct server *server)
 uint64_t server_expired(const struct server *server)
 {
     return atomic_load(&server->connections.expired);
+}
+
+uint64_t server_evicted(const struct server *server)
+{
+    return atomic_load(&server->connections.evicted);
 }
 
 /* New connections are refused from now on. Not by MHD_quiesce_daemon(): while it takes

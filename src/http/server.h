@@ -24,6 +24,8 @@ const char *server_address(const struct server *server);
 size_t server_connections(const struct server *server);
 /* Connections that were shut down because they missed a deadline. */
 uint64_t server_expired(const struct server *server);
+/* And those that had to make room for others. */
+uint64_t server_evicted(const struct server *server);
 
 /* Stops accepting; new requests on open connections get 503 (those of ROUTE_OPERATIONS
  * are served), running ones are finished. Returns true when none is left, false after

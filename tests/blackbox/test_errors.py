@@ -181,10 +181,13 @@ def test_ambiguous_framing_is_refused_and_the_connection_closed(daemon, models, 
 def test_too_many_requests_at_once_are_503_with_retry_after(daemon, models):
     server = daemon(models, limits__in_flight=1)
     head = (f"POST {SCORE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            "Content-Length: 1000\r\n\r\n{")
+            "Content-Length: 100000\r\n\r\n{")
     with socket.create_connection((server.host, server.port), 10) as slow:
         slow.sendall(head.encode())
-        time.sleep(0.3)
+        time.sleep(0.3)  # it takes nobody's place before it has sent something
+        assert server.request("POST", SCORE, {"samples": [[1, 2, 3]]}).status == 200
+        slow.sendall(b" " * 80000)
+        time.sleep(0.1)
         answer = server.request("POST", SCORE, {"samples": [[1, 2, 3]]})
         check_problem(answer, 503, "limits.in_flight")
         assert int(answer.headers["Retry-After"]) >= 1
