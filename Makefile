@@ -200,6 +200,12 @@ hostile: ## 10,000 hostile bodies (so does make asan, or DEEPSAD_HOSTILE)
 	@$(MAKE) -s -j$$(nproc) all
 	@DEEPSAD_HOSTILE=10000 $(MAKE) -s blackbox PYTEST="-s -k hostile_body"
 
+slow-clients: ## 4,500 slow clients beside good ones: with room for all, by default, and a crowd
+	$(call require,$(LOOP_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) all
+	@for run in ample default crowd; do \
+	    $(PYTHON) -B tests/hostile/slow_clients.py --run $$run $(SLOW) || exit 1; done
+
 KILLS = 300
 kill: ## KILLS times kill -9 under label load and retraining
 	$(call require,$(LOOP_PACKAGES))
@@ -225,11 +231,6 @@ power-cut: ## CUTS simulated power cuts under load of labels (as root)
 	$(call require,$(FAULT_PACKAGES))
 	@$(MAKE) -s -j$$(nproc) $(BUILD)/faults/label_writer
 	@$(PYTHON) tests/faults/power_cut.py --cuts $(CUTS) --writer $(BUILD)/faults/label_writer
-
-slow-clients: ## 4,500 connections that are held open, and what others notice of them
-	$(call require,$(LOOP_PACKAGES))
-	@$(MAKE) -s -j$$(nproc) all
-	@$(PYTHON) -B tests/hostile/slow_clients.py $(SLOW)
 
 asan: ## the suite under AddressSanitizer, LeakSanitizer and UBSan
 	$(call require,$(TEST_PACKAGES))
