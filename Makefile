@@ -17,6 +17,9 @@ FAULT_PACKAGES = $(BUILD_PACKAGES) python3 e2fsprogs xfsprogs mount
 LOOP_PACKAGES = $(BUILD_PACKAGES) python3 python3-numpy
 BENCH_PACKAGES = $(BUILD_PACKAGES) python3 python3-numpy python3-torch python3-sklearn \
     python3-fastapi python3-uvicorn python3-uvloop python3-httptools python3-ujson gnuplot-nox
+DEB_PACKAGES = $(BUILD_PACKAGES) dpkg-dev binutils
+SYSTEM_PACKAGES = $(DEB_PACKAGES) python3 debootstrap systemd-container util-linux
+DOCKER_PACKAGES = $(BUILD_PACKAGES) python3 debootstrap buildah podman conmon crun util-linux curl
 PAPER_PACKAGES = $(BUILD_PACKAGES) dataset-fashion-mnist python3 python3-numpy python3-sklearn \
     gnuplot-nox
 
@@ -391,6 +394,14 @@ install: all ## under PREFIX (DESTDIR is honoured)
 	sed 's|/usr/bin/deepsadd|$(PREFIX)/bin/deepsadd|' systemd/deepsadd.service \
 	    > $(DESTDIR)$(UNITDIR)/deepsadd.service
 	install -m 644 systemd/deepsadd.socket $(DESTDIR)$(UNITDIR)/deepsadd.socket
+
+VERSION = $(shell sed -n 's/.*DEEPSAD_VERSION "\(.*\)"/\1/p' include/deepsad.h)
+deb: ## a Debian package, in build/
+	$(call require,$(DEB_PACKAGES))
+	@rm -rf build/deb && $(MAKE) -s -j$$(nproc) all
+	@$(MAKE) -s install DESTDIR=$(abspath build/deb) PREFIX=/usr UNITDIR=/lib/systemd/system
+	@sh systemd/debian/build.sh $(abspath build/deb) $(VERSION) \
+	    build/deepsad_$(VERSION)_$$(dpkg --print-architecture).deb
 
 clean: ## remove build/
 	rm -rf build
