@@ -351,16 +351,33 @@ class Soak:
         return sum(one.client.connection.sock is not None
                    for one in [self.operator, *self.workers])
 
+    def half_closed(self):
+        """The daemon's ends of connections that a client has closed and it has not yet."""
+        with open("/proc/net/tcp", encoding="ascii") as file:
+            return sum(line.split()[1].endswith(f":{self.daemon.port:04X}")
+                       and line.split()[3] == "08" for line in file)
+
     def descriptors(self):
         """Those that are no client's; the daemon has a moment to close what clients did."""
         counts = []
         for _ in range(10):
             time.sleep(0.03)
             counts.append(len(os.listdir(f"/proc/{self.daemon.process.pid}/fd"))
-                          - self.own_connections())
+                          - self.own_connections() - self.half_closed())
             if len(counts) > 2 and counts[-1] == counts[-2] == counts[-3]:
                 break
         return counts[-1]
+
+    def check_closed(self):
+        """Clients have gone: so have their connections, once the daemon has noticed."""
+        for one in [self.operator, *self.workers]:
+            one.client.connection.close()
+        time.sleep(4)
+        with open("/proc/net/tcp", encoding="ascii") as file:
+            left = sum(line.split()[1].endswith(f":{self.daemon.port:04X}")
+                       and line.split()[9] != "0" for line in file)
+        if left != 1:  # the one it listens on
+            self.tally.note("connections", f"{left - 1} are left when all clients have gone")
 
     def look(self, seconds):
         self.peak = max(self.peak, self.status()[0])
@@ -389,6 +406,7 @@ class Soak:
         self.over.set()
         for thread in [*self.workers, self.operator]:
             thread.join()
+        self.check_closed()
         self.daemon.process.terminate()
         code = self.daemon.process.wait(30)
         if code != 0:
