@@ -15,6 +15,7 @@ VALGRIND_PACKAGES = $(TEST_PACKAGES) valgrind
 COVERAGE_PACKAGES = $(TEST_PACKAGES) gcovr
 FAULT_PACKAGES = $(BUILD_PACKAGES) python3 e2fsprogs xfsprogs mount
 LOOP_PACKAGES = $(BUILD_PACKAGES) python3 python3-numpy
+PROXY_PACKAGES = nginx-light haproxy
 BENCH_PACKAGES = $(BUILD_PACKAGES) python3 python3-numpy python3-torch python3-sklearn \
     python3-fastapi python3-uvicorn python3-uvloop python3-httptools python3-ujson gnuplot-nox
 DEB_PACKAGES = $(BUILD_PACKAGES) dpkg-dev binutils
@@ -208,6 +209,11 @@ slow-clients: ## 4,500 slow clients beside good ones: with room for all, by defa
 	@$(MAKE) -s -j$$(nproc) all
 	@for run in ample default crowd; do \
 	    $(PYTHON) -B tests/hostile/slow_clients.py --run $$run $(SLOW) || exit 1; done
+
+proxies: ## behind nginx and haproxy: framing, large bodies, a drain under load
+	$(call require,$(LOOP_PACKAGES) $(PROXY_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) all
+	@PATH=$$PATH:/usr/sbin $(PYTHON) -B tests/hostile/proxies.py
 
 KILLS = 300
 kill: ## KILLS times kill -9 under label load and retraining
@@ -409,10 +415,7 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-.PHONY: all packages programs run test tests check unit fuzz-smoke blackbox swap hostile kill soak \
-    faults power-cut slow-clients asan tsan fuzz fuzz-run \
-    golden coverage layers format format-check lint lint-tidy lint-cppcheck lint-analyzer \
-    bench onnx bench-serving bench-batching bench-train bench-reference bench-paper \
-    $(PAPER_TABLES:%=bench-paper-%) loop install clean help
+# All that is named in small letters alone, and no file.
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST))) $(PAPER_TABLES:%=bench-paper-%)
 .SECONDARY:
 .DELETE_ON_ERROR:

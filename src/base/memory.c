@@ -30,10 +30,15 @@ double memory_total(void)
     return fmin(machine, read_limit("/sys/fs/cgroup/memory.max"));
 }
 
+/* The C library would give each thread that waits for the disk a heap of its own, up to
+ * eight a core, and each would come to hold the most that any request ever needed. */
+enum { HEAPS_MAX = 4 };
+
 void memory_return_blocks(int bytes)
 {
 #ifdef __GLIBC__
     mallopt(M_MMAP_THRESHOLD, bytes);
+    mallopt(M_ARENA_MAX, HEAPS_MAX);
     mallopt(M_TRIM_THRESHOLD, 2 * bytes); /* the ratio that the library keeps, too */
 #else
     (void)bytes;

@@ -9,7 +9,8 @@ double memory_total(void);
 
 /* From now on blocks of so many bytes and more are given back to the system when they are
  * freed. The C library learns from the first large block that is freed to keep all up to
- * 32 MiB, in each thread's arena. Before other threads start. */
+ * 32 MiB, in each thread's arena. There are few of those from now on. Before other
+ * threads start. */
 void memory_return_blocks(int bytes);
 
 /* Gives back to the system what was freed, after much was. Takes milliseconds. */

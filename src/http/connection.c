@@ -137,6 +137,12 @@ static bool has_not_begun(enum connection_phase phase)
     return waits_for_head(phase) || phase == CONNECTION_BODY;
 }
 
+/* To send something. */
+static bool waits_for_peer(enum connection_phase phase)
+{
+    return has_not_begun(phase) || phase == CONNECTION_UPLOAD;
+}
+
 /* Counts it, where `count` is not NULL. False: it has gone on to another phase, or is
  * shut down already. */
 static bool end(struct connection *connection, uint64_t word, unsigned status,
@@ -258,7 +264,7 @@ static void find_hung_up(struct connection_table *table)
         uint64_t word = atomic_load(&one->word);
         struct pollfd peer = {.fd = one->descriptor, .events = POLLRDHUP};
         int unread = 0;
-        if (!waits_for_head(phase_of(word)) || poll(&peer, 1, 0) != 1 ||
+        if (!waits_for_peer(phase_of(word)) || poll(&peer, 1, 0) != 1 ||
             ioctl(one->descriptor, FIONREAD, &unread) != 0 || unread > 0) {
             continue;
         }

@@ -58,23 +58,41 @@ static void add_key(struct head *head, struct request *request, const char *valu
     request->idempotency_key = value;
 }
 
-/* A name with a space ("Content-Length : 5") is another field to one reader than to the
- * next, which is how requests are smuggled past a proxy. */
+/* Visible ASCII and no delimiter (RFC 9110, 5.6.2). A name with a space ("Content-Length
+ * : 5") is another field to one reader than to the next, which is how requests are
+ * smuggled past a proxy. */
 static bool is_bad_name(const char *name, size_t length)
 {
     bool bad = length == 0;
     for (size_t i = 0; i < length; i++) {
-        bad |= (unsigned char)name[i] <= ' ';
+        bad |= name[i] <= ' ' || name[i] > '~' ||
+               strchr("\"(),/:;<=>?@[\\]{}", name[i]) != NULL;
     }
     return bad;
+}
+
+/* Controls but for the tab, among them a CR alone. */
+static bool has_control(const char *text, size_t length)
+{
+    bool has = false;
+    for (size_t i = 0; i < length; i++) {
+        has |= ((unsigned char)text[i] < ' ' && text[i] != '\t') || text[i] == 0x7f;
+    }
+    return has;
+}
+
+void head_add_target(struct head *head, const char *target)
+{
+    for (; *target != '\0'; target++) {
+        head->bad_target |= (unsigned char)*target <= ' ' || *target == 0x7f;
+    }
 }
 
 void head_add(struct head *head, struct request *request, const char *name,
               size_t name_length, const char *value, size_t value_length)
 {
     value = value == NULL ? "" : value;
-    head->has_nul |= memchr(value, '\0', value_length) != NULL ||
-                     memchr(name, '\0', name_length) != NULL;
+    head->has_control |= has_control(value, value_length);
     head->bad_name |= is_bad_name(name, name_length);
     switch (name_length) {
     case 4:
@@ -139,10 +157,14 @@ bool head_check(const struct head *head, const struct request *request, bool htt
                 struct reply *reply)
 {
     const char *detail = NULL;
-    if (head->has_nul) {
-        detail = "a header field holds a NUL byte";
+    if (head->bad_target) {
+        detail = "the target of the request holds a space or a control character";
+    } else if (head->has_control) {
+        detail = "a header field holds a control character";
+    } else if (head->is_folded) {
+        detail = "a header field goes on on a second line, or holds a NUL byte";
     } else if (head->bad_name) {
-        detail = "the name of a header field is empty or holds a space";
+        detail = "the name of a header field is empty or holds what no name may";
     } else if (head->hosts > 1) {
         detail = "more than one Host";
     } else if (head->hosts == 0 && http_1_1) {

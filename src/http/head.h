@@ -13,7 +13,8 @@
 struct head {
     unsigned hosts, lengths, encodings, content_types; /* how many of each */
     unsigned idempotency_keys, header_lengths, authorizations;
-    bool has_nul, bad_name, bad_length, unknown_transfer, expects;
+    bool has_control, is_folded, bad_target, bad_name, bad_length, unknown_transfer,
+        expects;
     bool has_content_encoding, bad_key, bad_header_length;
     struct http_text request_id;
     struct http_text content_type;
@@ -25,6 +26,9 @@ struct head {
  * value ends with a NUL, as the library's do. */
 void head_add(struct head *head, struct request *request, const char *name,
               size_t name_length, const char *value, size_t value_length);
+
+/* The path and what else of the request line is wanted. */
+void head_add_target(struct head *head, const char *target);
 
 /* False: the framing is broken; reply says 400 and close. */
 bool head_check(const struct head *head, const struct request *request, bool http_1_1,

@@ -43,6 +43,7 @@
 
 enum {
     KEPT_REPLY_MAX = 1 << 20, /* bytes of a reply's buffer that an idle exchange keeps */
+    FIELD_GAP_MAX = 256,      /* white space between a field's name and its value */
     KEPT_EXCHANGES = 16,      /* idle ones of a thread */
     DRAIN_HEADS_MS = 1000,    /* for first requests that are on their way */
     LONG_ANSWER = 64 << 10,   /* bytes */
@@ -243,7 +244,34 @@ static struct connection *connection_of(struct MHD_Connection *connection)
 struct head_pass {
     struct head head;
     struct request *request;
+    const char *end; /* of the field before, or NULL */
 };
+
+/* Up to 0.9.x the library hands out fields where they lie in its buffer, one behind the
+ * other, and what follows a line is only known from there. Of a field that goes on on a
+ * second line it appends that to the name ("Content-Length24"), so the value begins
+ * within the name or elsewhere; a NUL byte ends a value before its line ends. */
+static bool is_out_of_place(struct head_pass *pass, const char *name, size_t name_length,
+                            const char *value, size_t value_length)
+{
+#if MHD_VERSION < 0x01000000
+    const char *end = pass->end;
+    pass->end = value == NULL ? NULL : value + value_length;
+    if (value == NULL) {
+        return false;
+    }
+    for (const char *at = name + name_length; at != value; at++) {
+        if (at > value || at > name + name_length + FIELD_GAP_MAX ||
+            (*at != '\0' && *at != ' ' && *at != '\t')) {
+            return true;
+        }
+    }
+    return end != NULL && name != end + 1 && name != end + 2;
+#else
+    (void)pass, (void)name, (void)name_length, (void)value, (void)value_length;
+    return false;
+#endif
+}
 
 static void add_argument(struct request *request, struct http_text name,
                          struct http_text value)
@@ -266,6 +294,7 @@ static enum MHD_Result on_header(void *closure, enum MHD_ValueKind kind, const c
                      (struct http_text){value == NULL ? "" : value, value_length});
         return MHD_YES;
     }
+    pass->head.is_folded |= is_out_of_place(pass, name, name_length, value, value_length);
     head_add(&pass->head, pass->request, name, name_length, value, value_length);
     return MHD_YES;
 }
@@ -309,6 +338,7 @@ static enum MHD_Result on_head(struct server *server, struct MHD_Connection *con
         return MHD_NO;
     }
     struct head_pass pass = {.request = &exchange->request};
+    head_add_target(&pass.head, path);
     MHD_get_connection_values_n(
         connection, (enum MHD_ValueKind)(MHD_HEADER_KIND | MHD_GET_ARGUMENT_KIND),
         on_header, &pass);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "learn/learner_job.h"
 #include "learn/learner_queue.h"
 
@@ -105,6 +106,7 @@ static void look(struct learner *learner, bool poll, double *at)
     const struct catalog *catalog = registry_acquire(learner->options.registry);
     learner_watch_models(learner, catalog);
     end_orphans(learner, catalog);
+    bool ran = false;
     for (size_t i = 0; i < catalog->count && !atomic_load(&learner->cancelled); i++) {
         const struct catalog_entry *entry = &catalog->entries[i];
         struct record record;
@@ -112,9 +114,13 @@ static void look(struct learner *learner, bool poll, double *at)
             mark_running(learner, &record);
             learner_run_job(learner, &record, entry);
             *at = 0; /* the catalog has changed: look again at once */
+            ran = true;
         }
     }
     registry_release(learner->options.registry, catalog);
+    if (ran) {
+        memory_trim(); /* or each retraining would leave a bit in another heap */
+    }
 }
 
 static void wait_until(struct learner *learner, double at)

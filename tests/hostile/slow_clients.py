@@ -6,8 +6,11 @@ probes ask for the health and the metrics.
 
 --run ample: there is room for all of them. Each must be cut at its deadline.
 --run default: the daemon as it is configured by default, the slow clients come from 100
-addresses and come back whenever they are cut. There is no room for them, and the good ones
-must get through all the same.
+addresses and come back whenever they are cut. Those who do not read take all the places there
+are for requests, until they are cut for that; one good request in a hundred may get a 503.
+
+--run crowd: the same where there is room for 1,024 connections. Good clients wait for theirs,
+but they get one: p99 is to be below 5 s.
 
 Good clients' p99 is to be below 50 ms (--p99), none of their requests and no probe of the
 operations listener may fail, and memory and descriptors must be back afterwards."""
@@ -189,8 +192,8 @@ class Siege(threading.Thread):
             self.coming.append((time.monotonic() + AGAIN, slow))
 
     def look_for_orphans(self):
-        """Who does not read does not see that it was cut: the daemon's end of its connection
-        belongs to no process any more, or is gone."""
+        """Who does not read does not see that it was cut: the daemon's end of its connection is
+        no longer established."""
         readers = {slow.socket.getsockname()[1]: slow for slow in self.open.values()
                    if slow.kind == "read" and slow.began is not None}
         if not readers:
@@ -199,7 +202,7 @@ class Siege(threading.Thread):
         with open("/proc/net/tcp", encoding="ascii") as file:
             for line in file:
                 fields = line.split()
-                if fields[1].endswith(f":{self.port:04X}") and fields[9] != "0":
+                if fields[1].endswith(f":{self.port:04X}") and fields[3] == "01":
                     held.add(int(fields[2].split(":")[1], 16))
         for port, slow in readers.items():
             if port not in held:
@@ -211,8 +214,7 @@ class Siege(threading.Thread):
 def score(port, over, pipe):
     """Scores until `over`: three requests on a connection kept, one on a new one."""
     body = json.dumps({"samples": [[1, 2, 3, 4, 5]]})
-    kept, times, faults = None, [], []
-    number = 0
+    kept, times, faults, number, again = None, [], [], 0, 0
     while time.monotonic() < over:
         fresh = number % 4 == 3
         number += 1
@@ -231,10 +233,14 @@ def score(port, over, pipe):
             if old is not None:
                 old.close()
         except (OSError, http.client.HTTPException) as error:
+            if not fresh and kept is not None:  # closed while idle, as any may be
+                kept, again = None, again + 1
+                continue
             faults.append(f"{begin:.2f}: {error!r}, {'new' if fresh else 'kept'}")
-            kept = kept if fresh else None
         times.append((begin, time.monotonic() - begin))
         time.sleep(0.004)
+    if again:
+        print(f"a good client's idle connection was closed {again} times", flush=True)
     pipe.send((times, faults))
 
 
@@ -360,9 +366,14 @@ def besiege(options, place):
     siege = Siege(options, daemon.port)  # after the forks, which must not inherit sockets
     siege.start()
     most = watch(daemon, over)
-    p99, failed = figures("good clients", [one.result() for one in good])
+    results = [one.result() for one in good]
+    answered = [took for times, _ in results for took in times]
+    p99, failed = figures("good clients", results)
+    refused = [fault for fault in failed if ": 503," in fault and options.run != "ample"]
+    if len(refused) * 100 <= len(answered):
+        failed = [fault for fault in failed if fault not in refused]
     faults += [f"good client: {fault}" for fault in failed]
-    if p99 > options.p99 / 1e3:
+    if p99 > (5 if options.run == "crowd" else options.p99 / 1e3):
         faults.append(f"good clients' p99 was {1e3 * p99:.1f} ms")
     faults += [f"main listener: {f}" for f in figures("probes, main listener", [main.result()])[1]]
     faults += [f"operations listener: {fault}"
@@ -413,7 +424,7 @@ def main():
     parser.add_argument("--p99", type=float, default=50, help="limit in ms")
     options = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 1 << 20), hard))
     with loop.fresh() as place:
         make_model(options, place)
         faults = besiege(options, place)

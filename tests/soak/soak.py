@@ -9,7 +9,8 @@ Each few seconds all of them pause and the daemon is looked at: resident memory,
 (less those of the connections that the clients have open), threads. Passed if
 
   no request was answered otherwise than it should be (503 counts as wrong)
-  descriptors and threads were the same each time, after the warm-up
+  descriptors (but for the readers of the database, see open_files) and threads were the same
+  each time, after the warm-up
   the slope of resident memory after the warm-up (least squares) is below the limit; where
   less than 20 minutes are left to measure, memory must not grow by more than GROWTH instead
 
@@ -38,6 +39,7 @@ import loop  # noqa: E402  pylint: disable=wrong-import-position
 FEATURES = 5
 MODELS = {"tabular": "default", "paper": "reference"}  # name: recipe
 GROWTH = 8 << 20  # bytes, of a short run
+DATABASE_MAX = 2 * 9 + 2  # descriptors: a writer, eight readers, the database and its log each
 LONG = 1200       # seconds of measuring from which a slope says something
 READERS_GROWTH = 12  # descriptors, in a run too short for all readers to be open
 # Small, so that what may grow up to a limit has done so by the end of the warm-up.
@@ -340,7 +342,7 @@ class Soak:
         self.operator = Operator(self)
         self.workers = [Worker(self, i) for i in range(options.clients)]
         self.samples = []  # (seconds, bytes, descriptors, threads), at rest
-        self.peak = 0
+        self.peak = self.database = 0
 
     def status(self):
         """(resident bytes, threads)"""
@@ -352,16 +354,44 @@ class Soak:
         return sum(one.client.connection.sock is not None
                    for one in [self.operator, *self.workers])
 
+    def half_closed(self):
+        """The daemon's ends of connections that a client has closed and it has not yet."""
+        with open("/proc/net/tcp", encoding="ascii") as file:
+            return sum(line.split()[1].endswith(f":{self.daemon.port:04X}")
+                       and line.split()[3] == "08" for line in file)
+
+    def open_files(self):
+        """All but those of the database, which are counted apart: its readers are opened when
+        so many read at once, and up to eight stay open."""
+        folder = f"/proc/{self.daemon.process.pid}/fd"
+        files = []
+        for name in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                files.append(os.readlink(f"{folder}/{name}"))
+        database = sum("/deepsad.db" in file for file in files)
+        self.database = max(self.database, database)
+        return len(files) - database
+
     def descriptors(self):
         """Those that are no client's; the daemon has a moment to close what clients did."""
         counts = []
         for _ in range(10):
             time.sleep(0.03)
-            counts.append(len(os.listdir(f"/proc/{self.daemon.process.pid}/fd"))
-                          - self.own_connections())
+            counts.append(self.open_files() - self.own_connections() - self.half_closed())
             if len(counts) > 2 and counts[-1] == counts[-2] == counts[-3]:
                 break
         return counts[-1]
+
+    def check_closed(self):
+        """Clients have gone: so have their connections, once the daemon has noticed."""
+        for one in [self.operator, *self.workers]:
+            one.client.connection.close()
+        time.sleep(4)
+        with open("/proc/net/tcp", encoding="ascii") as file:
+            left = sum(line.split()[1].endswith(f":{self.daemon.port:04X}")
+                       and line.split()[9] != "0" for line in file)
+        if left != 1:  # the one it listens on
+            self.tally.note("connections", f"{left - 1} are left when all clients have gone")
 
     def look(self, seconds):
         self.peak = max(self.peak, self.status()[0])
@@ -390,6 +420,7 @@ class Soak:
         self.over.set()
         for thread in [*self.workers, self.operator]:
             thread.join()
+        self.check_closed()
         self.daemon.process.terminate()
         code = self.daemon.process.wait(30)
         if code != 0:
@@ -440,6 +471,9 @@ def check(soak):
         short = number == 2 and soak.options.seconds < 1200
         if len(seen) > 1 and not (short and seen[-1] - seen[0] <= READERS_GROWTH):
             faults.append(f"{what} are not constant: {seen}")
+    print(f"descriptors of the database: at most {soak.database}")
+    if soak.database > DATABASE_MAX:
+        faults.append(f"{soak.database} descriptors of the database")
     if not soak.operator.states["promoted"] + soak.operator.states["rejected"]:
         faults.append("no retraining has come to its end")
     check_memory(soak, samples, faults)
