@@ -11,6 +11,7 @@ TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang-format python3 python3-pyt
     python3-numpy python3-yaml groff-base openssl faketime
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy cppcheck
 FUZZ_PACKAGES = $(BUILD_PACKAGES) clang libclang-rt-14-dev
+VALGRIND_PACKAGES = $(TEST_PACKAGES) valgrind
 COVERAGE_PACKAGES = $(TEST_PACKAGES) gcovr
 FAULT_PACKAGES = $(BUILD_PACKAGES) python3 e2fsprogs xfsprogs mount
 LOOP_PACKAGES = $(BUILD_PACKAGES) python3 python3-numpy
@@ -122,7 +123,7 @@ $(BUILD)/%.o: %.c
 	@echo "  CC    $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 # Kernels at -O0 would take a run of the suite from minutes to an hour.
-$(call object,$(wildcard src/nn/*.c)): CFLAGS += $(if $(filter cov,$(VARIANT)),-O2)
+$(call object,$(wildcard src/nn/*.c)): CFLAGS += $(if $(filter cov,$(VARIANT)),-O1)
 # What protobuf-c makes of ONNX's schema; not ours to warn about.
 ONNX_FOLDER = /usr/include/onnx
 $(GENERATED)/onnx.pb-c.c: $(ONNX_FOLDER)/onnx.proto
@@ -199,6 +200,12 @@ hostile: ## 10,000 hostile bodies (so does make asan, or DEEPSAD_HOSTILE)
 	@$(MAKE) -s -j$$(nproc) all
 	@DEEPSAD_HOSTILE=10000 $(MAKE) -s blackbox PYTEST="-s -k hostile_body"
 
+slow-clients: ## 4,500 slow clients beside good ones: with room for all, by default, and a crowd
+	$(call require,$(LOOP_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) all
+	@for run in ample default crowd; do \
+	    $(PYTHON) -B tests/hostile/slow_clients.py --run $$run $(SLOW) || exit 1; done
+
 KILLS = 300
 kill: ## KILLS times kill -9 under label load and retraining
 	$(call require,$(LOOP_PACKAGES))
@@ -226,11 +233,6 @@ power-cut: ## CUTS simulated power cuts under load of labels (as root)
 	@$(MAKE) -s -j$$(nproc) $(BUILD)/faults/label_writer
 	@$(PYTHON) tests/faults/power_cut.py --cuts $(CUTS) --writer $(BUILD)/faults/label_writer
 
-slow-clients: ## 4,500 connections that are held open, and what others notice of them
-	$(call require,$(LOOP_PACKAGES))
-	@$(MAKE) -s -j$$(nproc) all
-	@$(PYTHON) -B tests/hostile/slow_clients.py $(SLOW)
-
 asan: ## the suite under AddressSanitizer, LeakSanitizer and UBSan
 	$(call require,$(TEST_PACKAGES))
 	@$(MAKE) -s -j$$(nproc) VARIANT=asan tests
@@ -240,6 +242,17 @@ tsan: ## the suite under ThreadSanitizer
 	$(call require,$(TEST_PACKAGES))
 	@$(MAKE) -s -j$$(nproc) VARIANT=tsan tests
 	@OPENBLAS_NUM_THREADS=1 TSAN_OPTIONS=halt_on_error=1 $(MAKE) -s VARIANT=tsan check
+
+# Of the unit tests those of parsers, files, the store and requests: the others compute for
+# minutes in code that the sanitizers see as well.
+VALGRIND_TESTS = allocations_data allocations_requests allocations_store body calibration csv \
+    dataset file idx journal json_plain label_rows manifest npy npy_rows number options policy \
+    problem query recipe registry router rows safetensors server setting store store_journal \
+    store_samples stream training_set uuid version
+valgrind: ## memcheck on VALGRIND_TESTS and on the daemon serving requests
+	$(call require,$(VALGRIND_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) programs $(VALGRIND_TESTS:%=$(BUILD)/tests/test_%)
+	@$(PYTHON) -B tests/valgrind.py $(BUILD) $(VALGRIND_TESTS:%=$(BUILD)/tests/test_%)
 
 # A campaign: make fuzz FUZZ_SECONDS=0 FUZZ_RUNS=20000000 FUZZ_CPU_MINUTES=30
 FUZZ_SECONDS = 60

@@ -37,7 +37,8 @@ void *__wrap_reallocarray(void *old, size_t count, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t size);
-int __wrap_asprintf(char **out, const char *format, ...);
+__attribute__((format(printf, 2, 3))) int __wrap_asprintf(char **out, const char *format,
+                                                          ...);
 
 /* Allocations until one fails; below 0: none does. */
 static atomic_long allocations_left = -1;

@@ -63,6 +63,10 @@ static const struct counter_family families[METRIC_COUNT] = {
                         COUNTER_TOTAL,
                         {NULL},
                         "Connections shut down because a time limit had passed."},
+    [METRIC_EVICTED] = {"deepsad_http_connections_evicted_total",
+                        COUNTER_TOTAL,
+                        {NULL},
+                        "Connections shut down to make room for others."},
     [METRIC_BUILD] = {"deepsad_build_info",
                       COUNTER_GAUGE,
                       {"version"},
@@ -317,16 +321,18 @@ static void collect_models(struct app *app)
 
 static void collect_servers(struct app *app)
 {
-    double connections = 0.0, expired = 0.0;
+    double connections = 0.0, expired = 0.0, evicted = 0.0;
     for (size_t i = 0; i < APP_SERVERS; i++) {
         struct server *server = atomic_load(&app->servers[i]);
         if (server != NULL) {
             connections += (double)server_connections(server);
             expired += (double)server_expired(server);
+            evicted += (double)server_evicted(server);
         }
     }
     counter_set_value(series1(app->metrics, METRIC_CONNECTIONS, NULL), connections);
     counter_set_value(series1(app->metrics, METRIC_EXPIRED, NULL), expired);
+    counter_set_value(series1(app->metrics, METRIC_EVICTED, NULL), evicted);
 }
 
 static void set(struct app *app, enum metric family, double value)

@@ -39,3 +39,10 @@ void memory_return_blocks(int bytes)
     (void)bytes;
 #endif
 }
+
+void memory_trim(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}

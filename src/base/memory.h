@@ -12,4 +12,7 @@ double memory_total(void);
  * 32 MiB, in each thread's arena. Before other threads start. */
 void memory_return_blocks(int bytes);
 
+/* Gives back to the system what was freed, after much was. Takes milliseconds. */
+void memory_trim(void);
+
 #endif

@@ -61,7 +61,7 @@ static const struct setting settings[] = {
      AT(server.connections),
      .min = 1,
      .max = 1e6,
-     .fallback = "4096",
+     .fallback = "8192",
      .help = "Open connections at once."},
     {.key = "server.connections_per_ip",
      .type = SETTING_COUNT,

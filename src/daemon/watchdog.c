@@ -6,8 +6,9 @@
 
 #include "base/log.h"
 
-/* Seconds that a thread may be busy with one step of a request. Scoring the rows of a part
- * of a body takes milliseconds; those of a long NPY array with a large network, seconds.
+/* Seconds that a thread may be busy with one step of a request. Scoring the rows of a
+ * part of a body takes milliseconds; those of a long NPY array with a large network,
+ * seconds.
  */
 static const double STUCK_AFTER = 60;
 

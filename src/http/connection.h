@@ -5,8 +5,14 @@
  * each phase of a connection has an absolute deadline, and a reaper thread shuts down the
  * sockets of those that miss it; while no answer has begun, with a 408.
  *
- * Where places are scarce, those who have waited longest without sending what they should
- * lose theirs before the deadline: see connection_evict().
+ * A deadline is no help while the table is full of clients that all keep just within
+ * theirs. So there are two more ways to go. When nine tenths of the table are taken,
+ * those that have waited longest for a head go, until there is room again; when the
+ * server says that it is pressed (nearly as many requests at once as it takes), those
+ * whose body or answer has been on its way longest. Nobody goes within the first second
+ * of a phase, and nobody whom the server itself keeps waiting. And who has hung up while
+ * we wait for a head is noticed here: the library may miss that, if it comes together
+ * with bytes.
  *
  * Locks: the table's mutex guards the list and, while it is held, the descriptors in it
  * (a connection leaves the list before its descriptor is closed); a leaf.
@@ -26,7 +32,10 @@
 enum connection_phase {
     CONNECTION_HEAD,    /* open, its first request's head not complete */
     CONNECTION_IDLE,    /* between requests */
-    CONNECTION_BODY,    /* a head has come, the body not yet */
+    CONNECTION_BODY,    /* a head has come, the body not yet, or it is dropped */
+    CONNECTION_UPLOAD,  /* the same of a body that is so long that it counts as a request
+                         */
+    CONNECTION_WORK,    /* the request is complete, the server works on it */
     CONNECTION_REPLY,   /* being answered */
     CONNECTION_EXPIRED, /* shut down by us */
 };
@@ -41,56 +50,46 @@ struct connection {
     char certificate[CONNECTION_NAME_MAX + 1]; /* the name in the client's; "" = none */
     void *
         credentials; /* of an encrypted one: what it works with, the owner's to give up */
-    _Atomic uint64_t word; /* deadline in ms of CLOCK_MONOTONIC << 3 | phase */
-    void *closure;         /* the owner's */
-};
-
-struct connection_times {
-    uint64_t limit_ms, peace_ms;
-};
-
-/* Where more than half of the places are taken, the reaper also expires connections that
- * have been in their phase for longer than its time of peace: the library accepts nobody
- * when all are taken. */
-struct connection_room {
-    size_t places;
-    struct connection_times (*times)(void *closure, enum connection_phase phase);
-    void *closure;
+    _Atomic uint64_t word;  /* deadline in ms of CLOCK_MONOTONIC << 3 | phase */
+    _Atomic uint64_t since; /* when the phase began, in the same ms */
+    atomic_uint status;     /* once shut down by the reaper: what it said, or 499 */
+    uint64_t hung_up;       /* the reaper's: the word at which it saw so, or 0 */
+    void *closure;          /* the owner's */
 };
 
 struct connection_table {
-    struct connection_room room;
     pthread_mutex_t mutex;
     pthread_cond_t changed; /* no longer empty, or stopping */
     struct connection *first;
     atomic_size_t count;
-    _Atomic uint64_t expired; /* connections over a deadline so far, or evicted */
+    _Atomic uint64_t expired; /* connections over a deadline so far */
+    _Atomic uint64_t evicted; /* and those that had to make room */
+    size_t limit;             /* connections there may be */
+    size_t peak;              /* the reaper's: most since memory was given back */
+    /* How many requests must go so that there is room for others; any thread. */
+    size_t (*pressed)(void *closure);
+    void *closure;
     bool stopping;
     pthread_t reaper;
 };
 
-int connection_table_init(struct connection_table *table,
-                          const struct connection_room *room,
-                          struct deepsad_error *error);
+/* The caller has set limit, pressed and closure. */
+int connection_table_init(struct connection_table *table, struct deepsad_error *error);
 /* Joins the reaper; then done, when the library's threads have ended, too. */
 void connection_table_stop(struct connection_table *table);
 void connection_table_done(struct connection_table *table);
 
+/* Both for `time_ms` from now on. */
 void connection_add(struct connection_table *table, struct connection *connection,
-                    int descriptor, uint64_t deadline_ms);
+                    int descriptor, unsigned time_ms);
 void connection_remove(struct connection_table *table, struct connection *connection);
 
 /* False: the connection has expired, the caller has nothing more to do with it. */
 bool connection_enter(struct connection *connection, enum connection_phase phase,
-                      uint64_t deadline_ms);
+                      unsigned time_ms);
+/* Another name for the phase it is in, which goes on. */
+void connection_become(struct connection *connection, enum connection_phase phase);
 enum connection_phase connection_phase(const struct connection *connection);
-
-/* Somebody else needs the place: expires the connection that is next to its deadline
- * among those in `phase` whose deadline is less than `left_ms` away, so that one which
- * has just begun is left in peace. False: there is none. Takes the time of a walk over
- * all. */
-bool connection_evict(struct connection_table *table, enum connection_phase phase,
-                      uint64_t left_ms);
 
 /* Sends the reply past the library and shuts the connection down: the way out where no
  * regular answer is possible any more. */

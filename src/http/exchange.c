@@ -11,7 +11,7 @@
 #include "http/origin.h"
 #include "http/quota.h"
 
-enum { RETRY_AFTER = 1 /* seconds */, SLOW_BODY_MS = 100 };
+enum { RETRY_AFTER = 1 /* seconds */ };
 
 /* ---- All of a server ---- */
 
@@ -63,6 +63,13 @@ bool exchanges_drain(struct exchanges *all, double seconds)
     }
     pthread_mutex_unlock(&all->mutex);
     return atomic_load(&all->active) == 0;
+}
+
+size_t exchanges_excess(struct exchanges *all)
+{
+    size_t limit = atomic_load(&all->limits.in_flight);
+    size_t most = limit - (limit + 1) / 2, admitted = atomic_load(&all->admitted);
+    return admitted > most ? admitted - most : 0;
 }
 
 void exchanges_leave(struct exchanges *all)
@@ -152,31 +159,55 @@ static void refuse_load(struct exchange *exchange, const char *why)
     exchange->reply.retry_after = RETRY_AFTER;
 }
 
-/* The slowest of those whose body is awaited since SLOW_BODY_MS gives way. */
-static bool make_room(struct exchanges *all)
+static bool is_operations(const struct exchange *exchange)
 {
-    unsigned body_ms = atomic_load_explicit(&all->limits.body_ms, memory_order_relaxed);
-    return all->connections != NULL && body_ms > SLOW_BODY_MS &&
-           connection_evict(all->connections, CONNECTION_BODY, body_ms - SLOW_BODY_MS);
+    return (exchange->route->flags & ROUTE_OPERATIONS) != 0;
 }
 
-/* Whether there is room for one more; else the reply says so. */
-static bool has_room(struct exchanges *all, struct exchange *exchange)
+/* Whether so many are under way; else the reply says so. */
+static bool has_room(struct exchanges *all, struct exchange *exchange, size_t admitted,
+                     size_t waiting)
 {
     size_t limit = atomic_load(&all->limits.in_flight);
-    bool blocks = (exchange->route->flags & ROUTE_MAY_BLOCK) != 0;
-    if (blocks && atomic_load(&all->waiting) >= (limit + 1) / 2) {
-        refuse_load(exchange, "too many requests at once that wait for the disk (half of "
-                              "limits.in_flight)");
-        return false;
-    }
-    if (atomic_fetch_add(&all->in_work, 1) >= limit && !make_room(all)) {
-        atomic_fetch_sub(&all->in_work, 1);
+    if (admitted >= limit) {
         refuse_load(exchange, "too many requests at once (limits.in_flight)");
         return false;
     }
-    exchange->admitted = true;
+    if ((exchange->route->flags & ROUTE_MAY_BLOCK) != 0 && waiting >= (limit + 1) / 2) {
+        refuse_load(exchange,
+                    "too many requests at once that may have to wait for the disk "
+                    "(half of limits.in_flight)");
+        return false;
+    }
     return true;
+}
+
+static void withdraw(struct exchanges *all, struct exchange *exchange)
+{
+    if (exchange->waits) {
+        atomic_fetch_sub(&all->waiting, 1);
+    }
+    if (exchange->admitted) {
+        atomic_fetch_sub(&all->admitted, 1);
+    }
+    exchange->admitted = exchange->waits = false;
+}
+
+/* Counts it, or refuses it. */
+static void admit(struct exchanges *all, struct exchange *exchange)
+{
+    if (exchange->refused || exchange->admitted || is_operations(exchange)) {
+        return;
+    }
+    bool waits = (exchange->route->flags & ROUTE_MAY_BLOCK) != 0;
+    size_t admitted = atomic_fetch_add(&all->admitted, 1);
+    size_t waiting = waits ? atomic_fetch_add(&all->waiting, 1) : 0;
+    exchange->admitted = true;
+    exchange->waits = waits;
+    if (!has_room(all, exchange, admitted, waiting)) {
+        withdraw(all, exchange);
+        exchange->refused = true;
+    }
 }
 
 /* Whether the client may have one more request. The quota is the token's, where it is a
@@ -235,13 +266,14 @@ static bool begin(struct exchanges *all, struct exchange *exchange,
     if (!body_fits(route, head, exchange)) {
         return false;
     }
-    bool operations = (route->flags & ROUTE_OPERATIONS) != 0;
+    bool operations = is_operations(exchange);
     if (atomic_load_explicit(&all->draining, memory_order_relaxed) && !operations) {
         refuse_load(exchange, "the server is shutting down");
         reply->close = true;
         return false;
     }
-    if (!operations && !has_room(all, exchange)) {
+    if (!operations && !has_room(all, exchange, atomic_load(&all->admitted),
+                                 atomic_load(&all->waiting))) {
         return false;
     }
     if (request->content_length > atomic_load(&all->limits.body)) {
@@ -278,6 +310,9 @@ bool exchange_part(struct exchanges *all, struct exchange *exchange, const char 
         refuse_size(all, exchange);
         exchange->reply.close = true;
     }
+    if (exchange->received > EXCHANGE_SMALL_MAX) {
+        admit(all, exchange);
+    }
     if (exchange->refused && exchange->received > exchange_discard_max(exchange)) {
         return false;
     }
@@ -287,15 +322,14 @@ bool exchange_part(struct exchanges *all, struct exchange *exchange, const char 
     return true;
 }
 
+void exchange_whole(struct exchanges *all, struct exchange *exchange)
+{
+    admit(all, exchange);
+}
+
 bool exchange_may_block(const struct exchange *exchange)
 {
     return !exchange->refused && (exchange->route->flags & ROUTE_MAY_BLOCK) != 0;
-}
-
-void exchange_waits(struct exchanges *all, struct exchange *exchange)
-{
-    exchange->waits = true;
-    atomic_fetch_add(&all->waiting, 1);
 }
 
 bool exchange_defers(struct exchanges *all, struct exchange *exchange)
@@ -355,11 +389,6 @@ void exchange_end(struct exchanges *all, struct exchange *exchange)
     if (exchange->begun && exchange->route->end != NULL) {
         exchange->route->end(all->options->app, &exchange->request);
     }
-    if (exchange->waits) {
-        atomic_fetch_sub(&all->waiting, 1);
-    }
-    if (exchange->admitted) {
-        atomic_fetch_sub(&all->in_work, 1);
-    }
+    withdraw(all, exchange);
     auth_end(&exchange->request);
 }

@@ -20,6 +20,10 @@
 #include "http/reply.h"
 #include "http/request.h"
 
+/* Bytes of a body from which a request counts among those at once, whole or not: a client
+ * that sends next to nothing takes nobody's place. */
+enum { EXCHANGE_SMALL_MAX = 32 << 10 };
+
 /* Bytes of a refused body that are read and dropped: a client that sends all before it
  * reads would get a reset instead of the answer. */
 enum {
@@ -43,8 +47,8 @@ struct exchange {
     bool refused;   /* the reply is known, the body is dropped */
     bool queued;    /* the answer is on its way */
     bool in_pieces; /* and as long as it is, is observed at its end */
-    bool admitted;  /* counted in exchanges.in_work */
-    bool waits;     /* counted in exchanges.waiting */
+    bool admitted;  /* counted in exchanges.admitted */
+    bool waits;     /* and in exchanges.waiting */
     /* Of a request that is handed over: what is run when it is its turn, for whom (the
      * library's connection, suspended meanwhile), and how far it has come. */
     struct executor_task task;
@@ -65,13 +69,11 @@ struct exchanges {
         atomic_size_t body, in_flight;
         atomic_uint head_ms, body_ms, reply_ms, idle_ms;
     } limits;
-    atomic_size_t active;  /* under way, refused or not */
-    atomic_size_t in_work; /* of those, let in */
-    atomic_size_t waiting; /* of those, handed to the executor: no more are let in once
-                              they are half of in_flight, so that a slow disk leaves room
-                              for the others */
+    atomic_size_t active;   /* under way */
+    atomic_size_t admitted; /* of those, whole or long: at most in_flight */
+    atomic_size_t waiting;  /* of those, on routes that may block: at most half of
+                               in_flight, so that a slow disk leaves room for the others */
     atomic_bool draining;
-    struct connection_table *connections; /* borrowed; NULL: nobody gives way */
     pthread_mutex_t mutex;
     pthread_cond_t finished;
 };
@@ -81,6 +83,9 @@ void exchanges_done(struct exchanges *all);
 void exchanges_set_limits(struct exchanges *all, const struct server_limits *limits);
 /* After `draining` was set: true when none is left, false after `seconds`. */
 bool exchanges_drain(struct exchanges *all, double seconds);
+
+/* How many more are admitted than leave half of in_flight free. */
+size_t exchanges_excess(struct exchanges *all);
 
 /* The exchange is under way until exchange_end(). */
 void exchange_start(struct exchanges *all, struct exchange *exchange);
@@ -93,10 +98,10 @@ size_t exchange_discard_max(const struct exchange *exchange);
 /* A part of the body. False: too much even to be dropped. */
 bool exchange_part(struct exchanges *all, struct exchange *exchange, const char *bytes,
                    size_t size);
+/* All of the body has come: from now on it counts, or there is no room for it. */
+void exchange_whole(struct exchanges *all, struct exchange *exchange);
 /* Whether the reply has yet to be made by a handler that may block. */
 bool exchange_may_block(const struct exchange *exchange);
-/* From here until its end it is one that waits. */
-void exchange_waits(struct exchanges *all, struct exchange *exchange);
 /* Whether others have work to do before that. Asks the route: call it once. */
 bool exchange_defers(struct exchanges *all, struct exchange *exchange);
 /* Gives it to them, who then run exchange->task. False: not taken. */

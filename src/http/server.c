@@ -43,10 +43,9 @@
 
 enum {
     KEPT_REPLY_MAX = 1 << 20, /* bytes of a reply's buffer that an idle exchange keeps */
-    IDLE_EXCHANGES = 8,       /* of a thread */
-    DRAIN_HEADS_MS = 1000,
-    LONG_ANSWER = 64 << 10, /* bytes */
-    PLACES_FULL = 80,       /* per cent of the connections: from there on some give way */
+    KEPT_EXCHANGES = 16,      /* idle ones of a thread */
+    DRAIN_HEADS_MS = 1000,    /* for first requests that are on their way */
+    LONG_ANSWER = 64 << 10,   /* bytes */
     THREAD_STACK = 512 << 10, /* bytes */
 };
 
@@ -57,7 +56,7 @@ struct thread {
     void *worker;
     struct uuid_source ids;
     _Atomic uint64_t busy_since; /* ms, of what it does for a request now; 0 = nothing */
-    struct exchange *free;       /* at most IDLE_EXCHANGES */
+    struct exchange *free;       /* at most KEPT_EXCHANGES */
     size_t free_count;
     struct thread *next;
 };
@@ -124,7 +123,7 @@ static struct exchange *take_exchange(struct thread *thread)
 static void give_exchange(struct exchange *exchange)
 {
     struct thread *thread = exchange->owner;
-    if (thread->free_count == IDLE_EXCHANGES) {
+    if (thread->free_count == KEPT_EXCHANGES) {
         reply_done(&exchange->reply);
         free(exchange);
         return;
@@ -147,8 +146,7 @@ static enum MHD_Result send_reply(struct server *server, struct exchange *exchan
     struct reply *reply = &exchange->reply;
     unsigned reply_ms =
         atomic_load_explicit(&server->exchanges.limits.reply_ms, memory_order_relaxed);
-    if (!connection_enter(exchange->connection, CONNECTION_REPLY,
-                          connection_now() + reply_ms)) {
+    if (!connection_enter(exchange->connection, CONNECTION_REPLY, reply_ms)) {
         return MHD_NO;
     }
     if (reply->body.failed) {
@@ -210,7 +208,6 @@ static void submit(struct server *server, struct exchange *exchange)
 {
     struct executor_task *task = &exchange->task;
     if (exchange_may_block(exchange)) {
-        exchange_waits(&server->exchanges, exchange);
         if (!executor_submit(server->executor, task)) {
             task->run(task, NULL, true);
         }
@@ -224,8 +221,7 @@ static enum MHD_Result hand_over(struct server *server, struct exchange *exchang
 {
     unsigned reply_ms =
         atomic_load_explicit(&server->exchanges.limits.reply_ms, memory_order_relaxed);
-    if (!connection_enter(exchange->connection, CONNECTION_REPLY,
-                          connection_now() + reply_ms)) {
+    if (!connection_enter(exchange->connection, CONNECTION_WORK, reply_ms)) {
         return MHD_NO;
     }
     exchange->task.run = run_exchange;
@@ -309,8 +305,7 @@ static enum MHD_Result on_head(struct server *server, struct MHD_Connection *con
     *state = exchange;
     note_certificate(own, connection);
     exchange_start(&server->exchanges, exchange);
-    if (!connection_enter(own, CONNECTION_BODY,
-                          (uint64_t)(exchange->started * 1e3) + body_ms)) {
+    if (!connection_enter(own, CONNECTION_BODY, body_ms)) {
         return MHD_NO;
     }
     struct head_pass pass = {.request = &exchange->request};
@@ -339,7 +334,11 @@ static enum MHD_Result serve(struct server *server, struct MHD_Connection *conne
     if (*size > 0) {
         size_t taken = *size;
         *size = 0;
+        bool admitted = exchange->admitted;
         if (exchange_part(&server->exchanges, exchange, bytes, taken)) {
+            if (exchange->admitted && !admitted) {
+                connection_become(exchange->connection, CONNECTION_UPLOAD);
+            }
             return MHD_YES;
         }
         connection_abort(exchange->connection, &exchange->reply);
@@ -349,10 +348,18 @@ static enum MHD_Result serve(struct server *server, struct MHD_Connection *conne
     }
     enum exchange_stage stage =
         atomic_load_explicit(&exchange->stage, memory_order_acquire);
+    if (stage == EXCHANGE_NEW) {
+        exchange_whole(&server->exchanges, exchange);
+    }
     if (stage == EXCHANGE_NEW && goes_elsewhere(server, exchange)) {
         return hand_over(server, exchange, connection);
     }
     if (stage != EXCHANGE_HANDLED) {
+        unsigned reply_ms = atomic_load_explicit(&server->exchanges.limits.reply_ms,
+                                                 memory_order_relaxed);
+        if (!connection_enter(exchange->connection, CONNECTION_WORK, reply_ms)) {
+            return MHD_NO;
+        }
         exchange_handle(&server->exchanges, exchange);
     }
     return send_reply(server, exchange, connection);
@@ -404,11 +411,11 @@ static void on_completed(void *closure, struct MHD_Connection *connection, void 
                          whole ? exchange->reply.status : 499);
     } else if (!exchange->queued) {
         bool late = connection_phase(exchange->connection) == CONNECTION_EXPIRED;
-        exchange_observe(&server->exchanges, exchange, late ? 408 : 499);
+        exchange_observe(&server->exchanges, exchange,
+                         late ? atomic_load(&exchange->connection->status) : 499);
     }
     exchange_end(&server->exchanges, exchange);
-    connection_enter(exchange->connection, CONNECTION_IDLE,
-                     connection_now() + idle_time(server, exchange));
+    connection_enter(exchange->connection, CONNECTION_IDLE, idle_time(server, exchange));
     give_exchange(exchange);
     exchanges_leave(&server->exchanges);
 }
@@ -472,7 +479,7 @@ static void on_connection(void *closure, struct MHD_Connection *connection,
     }
     *context = own;
     connection_add(&server->connections, own, info->connect_fd,
-                   connection_now() + atomic_load(&server->exchanges.limits.head_ms));
+                   atomic_load(&server->exchanges.limits.head_ms));
 }
 
 /* Paths are matched as they were sent. */
@@ -494,26 +501,6 @@ on_library_message(void *closure, const char *format, va_list arguments)
 }
 
 /* ---- Start and stop ---- */
-
-/* For the table: how long a connection may be in a phase, and how long it is left in
- * peace where places are scarce. */
-static struct connection_times waited(void *closure, enum connection_phase phase)
-{
-    struct server *server = closure;
-    const struct exchanges *all = &server->exchanges;
-    switch (phase) {
-    case CONNECTION_HEAD:
-        return (struct connection_times){atomic_load(&all->limits.head_ms), 1000};
-    case CONNECTION_BODY:
-        return (struct connection_times){atomic_load(&all->limits.body_ms), 1000};
-    case CONNECTION_IDLE:
-        return (struct connection_times){atomic_load(&all->limits.idle_ms), 5000};
-    case CONNECTION_REPLY:
-    case CONNECTION_EXPIRED:
-    default:
-        return (struct connection_times){atomic_load(&all->limits.reply_ms), 5000};
-    }
-}
 
 void server_set_limits(struct server *server, const struct server_limits *limits)
 {
@@ -556,6 +543,11 @@ static struct MHD_Daemon *start_library(struct server *server, int descriptor)
         no_unescape, NULL, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
 }
 
+static size_t pressed(void *closure)
+{
+    return exchanges_excess(closure);
+}
+
 static int start_executor(struct server *server, struct deepsad_error *error)
 {
     const struct server_options *options = &server->options;
@@ -586,12 +578,13 @@ int server_start(struct server **out, const struct server_options *options,
     }
     server->options = *options;
     exchanges_init(&server->exchanges, &server->options);
-    server->exchanges.connections = &server->connections;
     pthread_mutex_init(&server->mutex, NULL);
     int status = start_executor(server, error);
     if (status == DEEPSAD_OK) {
-        const struct connection_room room = {server->options.connections, waited, server};
-        status = connection_table_init(&server->connections, &room, error);
+        server->connections.limit = options->connections;
+        server->connections.pressed = pressed;
+        server->connections.closure = &server->exchanges;
+        status = connection_table_init(&server->connections, error);
     }
     if (status != DEEPSAD_OK) {
         destroy(server);
@@ -650,6 +643,11 @@ size_t server_connections(const struct server *server)
 uint64_t server_expired(const struct server *server)
 {
     return atomic_load(&server->connections.expired);
+}
+
+uint64_t server_evicted(const struct server *server)
+{
+    return atomic_load(&server->connections.evicted);
 }
 
 /* New connections are refused from now on. Not by MHD_quiesce_daemon(): while it takes

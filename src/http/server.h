@@ -24,6 +24,8 @@ const char *server_address(const struct server *server);
 size_t server_connections(const struct server *server);
 /* Connections that were shut down because they missed a deadline. */
 uint64_t server_expired(const struct server *server);
+/* And those that had to make room for others. */
+uint64_t server_evicted(const struct server *server);
 
 /* Whether a thread has been busy with one step of one request for longer than that: it is
  * in a loop or waits for what does not come. Requests that wait for a disk are with other

@@ -39,6 +39,7 @@ FEATURES = 5
 MODELS = {"tabular": "default", "paper": "reference"}  # name: recipe
 GROWTH = 8 << 20  # bytes, of a short run
 LONG = 1200       # seconds of measuring from which a slope says something
+READERS_GROWTH = 12  # descriptors, in a run too short for all readers to be open
 # Small, so that what may grow up to a limit has done so by the end of the warm-up.
 SETTINGS = {"DEEPSADD_SAMPLES_COUNT": "2000", "DEEPSADD_LEARNING_JOBS": "20",
             "DEEPSADD_LEARNING_PRIORITY": "normal", "DEEPSADD_REVIEW_POOL": "1000",
@@ -435,7 +436,9 @@ def check(soak):
     for number, what in ((2, "descriptors"), (3, "threads")):
         seen = sorted({one[number] for one in samples})
         print(f"{what}: {', '.join(map(str, seen))}")
-        if len(seen) > 1:
+        # the store opens a reader (three descriptors) whenever more read at once than before
+        short = number == 2 and soak.options.seconds < 1200
+        if len(seen) > 1 and not (short and seen[-1] - seen[0] <= READERS_GROWTH):
             faults.append(f"{what} are not constant: {seen}")
     if not soak.operator.states["promoted"] + soak.operator.states["rejected"]:
         faults.append("no retraining has come to its end")

@@ -2,6 +2,7 @@
 /* Readers of data and of settings when memory runs out. */
 #include "../allocations.h"
 
+#include "base/json.h"
 #include "base/setting_yaml.h"
 #include "data/cifar.h"
 #include "data/csv.h"
@@ -94,6 +95,32 @@ static void recipes_end_in_an_error(void **state)
     allocations_fail_each(read_recipe, NULL, 3, 2000);
 }
 
+/* *closure: how many letters stand before the escape, which ends where jansson's buffer
+ * grows for some of them. */
+static int read_json(void *closure, struct deepsad_error *error)
+{
+    const size_t *letters = closure;
+    char text[128], expected[128];
+    json_t *json = NULL;
+    int length = snprintf(text, sizeof text, "[\"%.*s\\u00e9\", 1]", (int)*letters,
+                          "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz");
+    snprintf(expected, sizeof expected, "%.*s\xc3\xa9", (int)*letters, text + 2);
+    int status = json_parse(&json, text, (size_t)length, 0, "f", error);
+    if (status == DEEPSAD_OK) {
+        assert_string_equal(json_string_value(json_array_get(json, 0)), expected);
+    }
+    json_decref(json);
+    return status;
+}
+
+static void no_text_loses_a_part(void **state)
+{
+    (void)state;
+    for (size_t letters = 0; letters < 52; letters++) {
+        allocations_fail_each(read_json, &letters, 5, 500);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,6 +129,7 @@ int main(void)
         cmocka_unit_test(idx_files_end_in_an_error),
         cmocka_unit_test(cifar_files_end_in_an_error),
         cmocka_unit_test(recipes_end_in_an_error),
+        cmocka_unit_test(no_text_loses_a_part),
     };
     return cmocka_run_group_tests(tests, allocations_setup, NULL);
 }
