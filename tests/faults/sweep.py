@@ -361,7 +361,40 @@ class Models:
         world.check_files()
 
 
-PATHS = {"labels": Labels, "checkpoint": Checkpoints, "training": Training, "models": Models}
+class Requests:
+    """What only reads: scores in each form, explanations, lists, the review, measures."""
+    SETTINGS = Labels.SETTINGS
+    INPUT = {"name": "input", "shape": [2, 3], "datatype": "FP32", "data": [0, 1, 2, 3, 4, 5]}
+    ASKED = [("POST", MODEL + "/score", {"samples": ROWS, "explain": 2}),
+             ("POST", f"/v2/models/{loop.MODEL}/infer", {"inputs": [INPUT]}),
+             ("GET", MODEL + "/review?limit=2&analyst=kim", None),
+             ("GET", MODEL + "/labels?limit=2", None),
+             ("GET", MODEL + "/samples/k-1-0", None),
+             ("GET", MODEL + "/jobs?limit=2", None), ("GET", MODEL + "/versions", None),
+             ("GET", "/v1/models", None), ("GET", "/v2/models/stats", None),
+             ("GET", "/metrics", None)]
+
+    @classmethod
+    def ask_all(cls, world, allowed):
+        for method, path, body in cls.ASKED:
+            status, answer = world.ask(method, path, body)
+            if status not in allowed:
+                raise Fault(f"{method} {path}: {status} {answer}")
+
+    @classmethod
+    def act(cls, world):
+        if world.number == 0:
+            world.keep()
+            world.until("kept", lambda: world.ask("GET", MODEL + "/samples/k-1-0")[0] == 200)
+        cls.ask_all(world, (0, 200, 429, 500, 503))
+
+    @classmethod
+    def recover(cls, world):
+        world.score()
+        cls.ask_all(world, (200,))
+
+
+PATHS = {"labels": Labels, "requests": Requests, "checkpoint": Checkpoints, "training": Training, "models": Models}
 
 
 def make_origin(options, origin):
