@@ -227,11 +227,12 @@ soak: ## SOAK_SECONDS of mixed load, a retraining each minute: nothing may grow 
 	@$(PYTHON) -B tests/soak/soak.py --seconds $(SOAK_SECONDS) $(SOAK)
 CUTS = 200
 # SWEEP: options of tests/faults/sweep.py
-faults: ## every write, fsync, open, allocation fails once; every flip of a model file; about 30 min
+faults: ## every write, fsync, open, allocation fails once; every flip of a model file; about 45 min
 	$(call require,$(TEST_PACKAGES))
 	@$(MAKE) -s -j$$(nproc) all $(FAULTS) $(FAULT_SHIM)
 	@DEEPSAD_BUILD=$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider \
 	    tests/blackbox/test_faults.py
+	@rm -rf $(BUILD)/faults/damaged
 	@$(BUILD)/deepsad train tests/faults/rows.csv --out $(BUILD)/faults/damaged \
 	    --set members=1 --set epochs=1 --set hidden=4 >/dev/null 2>&1
 	@$(BUILD)/faults/damage $(BUILD)/faults/damaged/1/model.safetensors

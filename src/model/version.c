@@ -327,7 +327,7 @@ void version_clean_staging(const char *directory)
 
 /* Directories that this process could not remove; the disk may have recovered since. */
 static pthread_mutex_t left_lock = PTHREAD_MUTEX_INITIALIZER;
-static char *left_over[LEFT_OVER_MAX];
+static char left_over[LEFT_OVER_MAX][PATH_MAX]; /* "" = none; memory may lack as well */
 
 static void discard(const char *path)
 {
@@ -336,8 +336,8 @@ static void discard(const char *path)
     }
     pthread_mutex_lock(&left_lock);
     for (size_t i = 0; i < LEFT_OVER_MAX; i++) {
-        if (left_over[i] == NULL) {
-            left_over[i] = strdup(path); /* without memory it goes after an hour */
+        if (left_over[i][0] == '\0') {
+            snprintf(left_over[i], PATH_MAX, "%s", path);
             break;
         }
     }
@@ -348,9 +348,8 @@ static void discard_left_over(void)
 {
     pthread_mutex_lock(&left_lock);
     for (size_t i = 0; i < LEFT_OVER_MAX; i++) {
-        if (left_over[i] != NULL && remove_directory(left_over[i])) {
-            free(left_over[i]);
-            left_over[i] = NULL;
+        if (left_over[i][0] != '\0' && remove_directory(left_over[i])) {
+            left_over[i][0] = '\0';
         }
     }
     pthread_mutex_unlock(&left_lock);

@@ -275,6 +275,49 @@ def gone(world, label):
 World.gone = gone
 
 
+class Checkpoints:
+    """So many labels at once that the log is moved into the database afterwards."""
+    SETTINGS = Labels.SETTINGS
+    STRIDE = 199  # each label is several writes
+    LABELS = 1000
+
+    @classmethod
+    def post(cls, world):
+        number = world.number
+        labels = [{"features": [i / 7, 1, number], "verdict": "normal", "analyst": "kim",
+                   "note": f"c-{number}-" + "x" * 3900} for i in range(cls.LABELS)]
+        status, answer = world.ask("POST", MODEL + "/labels", {"labels": labels},
+                                   {"Idempotency-Key": f"c-{number}"})
+        if status not in (0, 201, 429, 500, 503):
+            raise Fault(f"labels: {status} {answer}")
+        return status == 201
+
+    @classmethod
+    def act(cls, world):
+        world.number += 1
+        world.posted = cls.post(world)
+        time.sleep(0.03 * world.options.slow)  # for the checkpoint
+        world.score(must=False)
+
+    @classmethod
+    def recover(cls, world):
+        world.score()
+        if world.posted and cls.count(world) != cls.LABELS:
+            raise Fault(f"{cls.count(world)} of {cls.LABELS} acknowledged labels are left")
+        world.until("labels", lambda: cls.post(world))
+        if cls.count(world) != cls.LABELS:
+            raise Fault(f"{cls.count(world)} of {cls.LABELS} labels are there")
+        world.until("label", lambda: world.label(f"z-{world.number}"))
+        world.check_labels()
+
+    @staticmethod
+    def count(world):
+        with contextlib.closing(sqlite3.connect(world.place / "state/deepsad.db",
+                                                timeout=10)) as database:
+            return database.execute("SELECT count(*) FROM journal WHERE note LIKE ?",
+                                    (f"c-{world.number}-%",)).fetchone()[0]
+
+
 class Training:
     """Retraining by hand: collect, train, gate, publish, prune."""
     SETTINGS = ("retraining:\n  mode: auto\n  min_labels: 1000000\n  versions: 3\n"
@@ -318,7 +361,40 @@ class Models:
         world.check_files()
 
 
-PATHS = {"labels": Labels, "training": Training, "models": Models}
+class Requests:
+    """What only reads: scores in each form, explanations, lists, the review, measures."""
+    SETTINGS = Labels.SETTINGS
+    INPUT = {"name": "input", "shape": [2, 3], "datatype": "FP32", "data": [0, 1, 2, 3, 4, 5]}
+    ASKED = [("POST", MODEL + "/score", {"samples": ROWS, "explain": 2}),
+             ("POST", f"/v2/models/{loop.MODEL}/infer", {"inputs": [INPUT]}),
+             ("GET", MODEL + "/review?limit=2&analyst=kim", None),
+             ("GET", MODEL + "/labels?limit=2", None),
+             ("GET", MODEL + "/samples/k-1-0", None),
+             ("GET", MODEL + "/jobs?limit=2", None), ("GET", MODEL + "/versions", None),
+             ("GET", "/v1/models", None), ("GET", "/v2/models/stats", None),
+             ("GET", "/metrics", None)]
+
+    @classmethod
+    def ask_all(cls, world, allowed):
+        for method, path, body in cls.ASKED:
+            status, answer = world.ask(method, path, body)
+            if status not in allowed:
+                raise Fault(f"{method} {path}: {status} {answer}")
+
+    @classmethod
+    def act(cls, world):
+        if world.number == 0:
+            world.keep()
+            world.until("kept", lambda: world.ask("GET", MODEL + "/samples/k-1-0")[0] == 200)
+        cls.ask_all(world, (0, 200, 429, 500, 503))
+
+    @classmethod
+    def recover(cls, world):
+        world.score()
+        cls.ask_all(world, (200,))
+
+
+PATHS = {"labels": Labels, "requests": Requests, "checkpoint": Checkpoints, "training": Training, "models": Models}
 
 
 def make_origin(options, origin):
@@ -365,8 +441,10 @@ def modes_of(kind):
     return shim.ONCE, shim.FROM_THERE_ON
 
 
-def step_of(options, kind, k):
+def step_of(options, path, kind, k):
     """Every k, and of allocations beyond the first `dense` each `stride`-th."""
+    if path is Checkpoints and kind in ("write", "memory", "read"):
+        return Checkpoints.STRIDE * options.stride
     if kind == "memory" and k > options.dense:
         return options.memory_stride
     return options.stride
@@ -410,7 +488,7 @@ def sweep_points(world, report, name, path, kind, mode):
             if missed > MISSES or len(faults) > options.faults:
                 break
             points += bool(failed)
-            k += step_of(options, kind, k)
+            k += step_of(options, path, kind, k)
         world.daemon.kill()
         world.start(faults=False)
         world.until("start", lambda: world.score(must=False))
@@ -510,7 +588,7 @@ def sweep_starts(world, report, kind, mode, name):
         except Fault as fault:
             faults.append(f"start {kind} {k} {shim.MODES[mode]}, afterwards: {fault}")
         points += bool(failed)
-        k += step_of(world.options, kind, k)
+        k += step_of(world.options, None, kind, k)
     report.add(name, kind, mode, calls, points, faults)
 
 
