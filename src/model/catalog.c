@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-#include "base/file.h"
 #include "model/version.h"
 
 struct catalog *catalog_ref(struct catalog *catalog)
@@ -82,15 +82,12 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static bool is_model_directory(const char *parent, const char *name)
+/* Without an allocation, whose failing would take the model for gone. */
+static bool is_model_directory(DIR *parent, const char *name)
 {
-    char *path;
-    if (!version_name_valid(name) || asprintf(&path, "%s/%s", parent, name) < 0) {
-        return false;
-    }
-    bool result = file_is_directory(path);
-    free(path);
-    return result;
+    struct stat status;
+    return version_name_valid(name) && fstatat(dirfd(parent), name, &status, 0) == 0 &&
+           S_ISDIR(status.st_mode);
 }
 
 static int list_names(struct names *out, const char *directory,
@@ -104,7 +101,7 @@ static int list_names(struct names *out, const char *directory,
     }
     int failed = 0;
     for (struct dirent *entry; failed == 0 && (entry = readdir(stream)) != NULL;) {
-        if (is_model_directory(directory, entry->d_name)) {
+        if (is_model_directory(stream, entry->d_name)) {
             failed = add_name(&names, entry->d_name);
         }
     }
