@@ -104,14 +104,20 @@ int __wrap_asprintf(char **out, const char *format, ...)
 
 static sqlite3_mem_methods allocations_sqlite;
 
+static bool allocations_spare_sqlite; /* only ours fail */
+
 static inline void *allocations_sqlite_malloc(int size)
 {
-    return allocation_fails() ? NULL : allocations_sqlite.xMalloc(size);
+    return !allocations_spare_sqlite && allocation_fails()
+               ? NULL
+               : allocations_sqlite.xMalloc(size);
 }
 
 static inline void *allocations_sqlite_realloc(void *old, int size)
 {
-    return allocation_fails() ? NULL : allocations_sqlite.xRealloc(old, size);
+    return !allocations_spare_sqlite && allocation_fails()
+               ? NULL
+               : allocations_sqlite.xRealloc(old, size);
 }
 
 /* For cmocka_run_group_tests: before any library is used. */

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/file.h"
 #include "model/version.h"
 
 struct catalog *catalog_ref(struct catalog *catalog)

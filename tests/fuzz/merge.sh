@@ -6,10 +6,12 @@ set -eu
 fuzzer=$1 found=$2 corpus=$3
 [ -d "$found" ] || exit 0
 kept=$(mktemp -d)
-trap 'rm -rf "$kept"' EXIT
+copy=$(mktemp -d) # a campaign that is under way removes what it has found a shorter form of
+trap 'rm -rf "$kept" "$copy"' EXIT
 cp "$corpus"/* "$kept"
+cp -r "$found/." "$copy" 2>/dev/null || true
 before=$(ls "$kept" | wc -l)
-"$fuzzer" -merge=1 -max_len=4095 -timeout=10 "$kept" "$found" >/dev/null 2>&1
+"$fuzzer" -merge=1 -max_len=4095 -timeout=10 "$kept" "$copy" >/dev/null 2>&1
 room=$((64 - before))
 for name in $(ls -rS "$kept"); do
     [ "$room" -gt 0 ] || break

@@ -152,10 +152,10 @@ def free_port():
 
 def prepare(root, port):
     """A model, and a configuration with the port."""
-    data = root / "tmp/train.csv"
+    data = root / "srv/train.csv"
     data.write_text("a,b,label\n" + "".join(f"{i % 7},{i % 11},\n" for i in range(300)),
                     encoding="ascii")
-    run(BUILD / "deepsad", "train", data, "--out", root / "tmp/plant")
+    run(BUILD / "deepsad", "train", data, "--out", root / "srv/plant")
     config = root / "etc/deepsad/deepsadd.yaml"
     text = config.read_text(encoding="utf-8").replace("listen: 127.0.0.1:8080",
                                                       f"listen: 127.0.0.1:{port}")
@@ -183,7 +183,7 @@ def look_at_start(machine, port):
 
 def look_at_reload(machine, port, root):
     """A model is put there as the unit says, and taken up."""
-    machine.do("cp", "-r", "/tmp/plant", "/var/lib/deepsad/models/plant")
+    machine.do("cp", "-r", "/srv/plant", "/var/lib/deepsad/models/plant")
     machine.do("chown", "-R", "--reference=/var/lib/deepsad/models",
                "/var/lib/deepsad/models/plant")
     machine.do("systemctl", "reload", "deepsadd")

@@ -157,10 +157,20 @@ static void no_acknowledged_label_is_lost(void **state)
     allocations_fail_each(keep_a_journal, &scene, 100, 60);
 }
 
+static void nor_where_only_our_own_fail(void **state)
+{
+    struct scene scene = {.folder = state};
+    allocations_spare_sqlite = true;
+    allocations_fail_each(keep_a_journal, &scene, 20, 1000);
+    allocations_spare_sqlite = false;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(no_acknowledged_label_is_lost, folder_setup,
+                                        folder_teardown),
+        cmocka_unit_test_setup_teardown(nor_where_only_our_own_fail, folder_setup,
                                         folder_teardown),
     };
     return cmocka_run_group_tests(tests, allocations_setup, NULL);
