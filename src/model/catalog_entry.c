@@ -140,6 +140,7 @@ static void note_fault(struct catalog_entry *entry, const struct deepsad_error *
 {
     if (entry->fault == NULL) {
         entry->fault = strdup(error->message);
+        entry->fault_is_memory = error->status == DEEPSAD_NO_MEMORY;
     }
 }
 
@@ -308,8 +309,12 @@ static int list_versions(struct catalog_entry *entry, const struct catalog_sourc
                          struct deepsad_error *error)
 {
     struct deepsad_error fault = {0};
-    if (version_list(&entry->available, &entry->available_count, source->directory,
-                     &fault) != DEEPSAD_OK) {
+    int status = version_list(&entry->available, &entry->available_count,
+                              source->directory, &fault);
+    if (status == DEEPSAD_NO_MEMORY) {
+        return error_set(error, DEEPSAD_NO_MEMORY, "%s", fault.message);
+    }
+    if (status != DEEPSAD_OK) {
         note_fault(entry, &fault);
     }
     entry->challenger = calloc(entry->available_count + 1, sizeof *entry->challenger);
