@@ -140,6 +140,7 @@ static void note_fault(struct catalog_entry *entry, const struct deepsad_error *
 {
     if (entry->fault == NULL) {
         entry->fault = strdup(error->message);
+        entry->fault_is_memory = error->status == DEEPSAD_NO_MEMORY;
     }
 }
 

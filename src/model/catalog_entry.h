@@ -49,7 +49,8 @@ struct catalog_entry {
     bool *challenger; /* (available_count): never live by itself */
     /* why the live version (or the whole entry) did not load; NULL = none */
     char *fault;
-    bool unloaded; /* by request: no version is held, until it is loaded again */
+    bool fault_is_memory; /* that ran out, and nothing on the disk */
+    bool unloaded;        /* by request: no version is held, until it is loaded again */
     int64_t loaded_at_ms;
 };
 

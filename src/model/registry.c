@@ -119,7 +119,9 @@ static int reload_for(struct registry *registry, const struct catalog_wish *wish
         status = error_set(error, DEEPSAD_NOT_FOUND, "there is no directory %s/%s",
                            registry->directory, wish->model);
     } else if (status == DEEPSAD_OK && entry->fault != NULL && !wish->unload) {
-        status = error_set(error, DEEPSAD_CORRUPT, "%s", entry->fault);
+        status =
+            error_set(error, entry->fault_is_memory ? DEEPSAD_NO_MEMORY : DEEPSAD_CORRUPT,
+                      "%s", entry->fault);
     }
     unlock(&registry->reloading);
     return status;
