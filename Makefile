@@ -242,6 +242,16 @@ power-cut: ## CUTS simulated power cuts under load of labels (as root)
 	@$(MAKE) -s -j$$(nproc) $(BUILD)/faults/label_writer
 	@$(PYTHON) tests/faults/power_cut.py --cuts $(CUTS) --writer $(BUILD)/faults/label_writer
 
+systemd-boot: ## the package under a real systemd, booted in a container (as root)
+	$(call require,$(SYSTEM_PACKAGES))
+	@$(MAKE) -s deb
+	@$(PYTHON) -B tests/system/systemd_boot.py \
+	    --package build/deepsad_$(VERSION)_$$(dpkg --print-architecture).deb
+docker-test: ## the image, built and run without a Docker engine (as root)
+	$(call require,$(DOCKER_PACKAGES))
+	@$(MAKE) -s -j$$(nproc) all
+	@$(PYTHON) -B tests/system/docker_image.py
+
 asan: ## the suite under AddressSanitizer, LeakSanitizer and UBSan
 	$(call require,$(TEST_PACKAGES))
 	@$(MAKE) -s -j$$(nproc) VARIANT=asan tests
