@@ -173,22 +173,28 @@ static int try_version(struct catalog_entry *entry, const struct catalog_source 
 }
 
 /* The version that is to be live; what cannot be told keeps what was live. */
-static unsigned choose_live(struct catalog_entry *entry,
-                            const struct catalog_source *source)
+static int choose_live(unsigned *chosen, struct catalog_entry *entry,
+                       const struct catalog_source *source, struct deepsad_error *error)
 {
     struct deepsad_error fault = {0};
     const struct catalog_version *previous = previous_live(source);
-    if (live_read(&entry->live, source->directory, &fault) != DEEPSAD_OK) {
+    int status = live_read(&entry->live, source->directory, &fault);
+    if (status == DEEPSAD_NO_MEMORY) {
+        return error_set(error, DEEPSAD_NO_MEMORY, "%s", fault.message);
+    }
+    if (status != DEEPSAD_OK) {
         note_fault(entry, &fault);
         if (source->previous != NULL) {
             entry->live = source->previous->live;
         }
         if (previous != NULL) {
-            return previous->number;
+            *chosen = previous->number;
+            return DEEPSAD_OK;
         }
     }
-    return live_choose(&entry->live, source->directory, entry->available,
-                       entry->available_count);
+    *chosen = live_choose(&entry->live, source->directory, entry->available,
+                          entry->available_count);
+    return DEEPSAD_OK;
 }
 
 /* The chosen one does not load: the next newest that may be live and is newer than what
@@ -236,11 +242,15 @@ static void note_none(struct catalog_entry *entry, const struct catalog_source *
 static int load_live(struct catalog_entry *entry, const struct catalog_source *source,
                      struct deepsad_error *error)
 {
-    unsigned chosen = choose_live(entry, source);
+    unsigned chosen = 0;
+    int status = choose_live(&chosen, entry, source, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
     if (chosen == 0) {
         note_none(entry, source);
     } else {
-        int status = try_version(entry, source, chosen, error);
+        status = try_version(entry, source, chosen, error);
         if (status != DEEPSAD_OK || entry->version_count > 0) {
             return status;
         }
@@ -278,10 +288,15 @@ static int load_versions(struct catalog_entry *entry, const struct catalog_sourc
 
 /* ---- The whole ---- */
 
-static void apply_policy(struct catalog_entry *entry, const struct catalog_source *source)
+static int apply_policy(struct catalog_entry *entry, const struct catalog_source *source,
+                        struct deepsad_error *error)
 {
     struct deepsad_error fault = {0};
-    if (policy_read(&entry->policy, source->directory, &fault) != DEEPSAD_OK) {
+    int status = policy_read(&entry->policy, source->directory, &fault);
+    if (status == DEEPSAD_NO_MEMORY) {
+        return error_set(error, DEEPSAD_NO_MEMORY, "%s", fault.message);
+    }
+    if (status != DEEPSAD_OK) {
         policy_defaults(&entry->policy);
         if (source->previous != NULL) {
             entry->policy = source->previous->policy;
@@ -293,6 +308,7 @@ static void apply_policy(struct catalog_entry *entry, const struct catalog_sourc
         entry->reachable = deepsad_model_threshold(entry->versions[0].model, entry->alpha,
                                                    &entry->threshold);
     }
+    return DEEPSAD_OK;
 }
 
 static int64_t load_time(const struct catalog_entry *entry,
@@ -340,7 +356,9 @@ int catalog_entry_build(struct catalog_entry *entry, const struct catalog_source
         status = load_versions(entry, source, error);
     }
     if (status == DEEPSAD_OK) {
-        apply_policy(entry, source);
+        status = apply_policy(entry, source, error);
+    }
+    if (status == DEEPSAD_OK) {
         entry->loaded_at_ms = load_time(entry, source->previous);
     }
     return status;
