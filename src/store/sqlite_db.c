@@ -114,7 +114,9 @@ static int configure(struct sqlite_db *db, const char *synchronous,
     static const char *const LEVELS[] = {"FULL", "NORMAL", "OFF"};
     int status = set_wal(db->handle, error);
     if (status == DEEPSAD_OK) {
-        status = sqlite_run_script(db, error, "PRAGMA foreign_keys = ON");
+        /* no temporary files: a container may have no place for them */
+        status = sqlite_run_script(
+            db, error, "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY");
     }
     if (status != DEEPSAD_OK || !db->writes) {
         return status != DEEPSAD_OK
