@@ -13,13 +13,9 @@
  * connection's own thread. Suspended before it is handed over, resumed as the last thing:
  * at any time one thread alone has the exchange. A client that goes away meanwhile, or is
  * shut down by the reaper, is noticed after that.
- *
- * Exchanges are kept by the thread they ran in, with the memory their buffers have
- * grown to, up to a cap.
  */
 #include "http/server.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <microhttpd.h>
 #include <pthread.h>
@@ -33,33 +29,20 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/uuid.h"
+#include "http/accept.h"
 #include "http/connection.h"
 #include "http/exchange.h"
 #include "http/head.h"
 #include "http/listen.h"
 #include "http/response.h"
+#include "http/thread.h"
 #include "http/tls.h"
 
 enum {
-    KEPT_REPLY_MAX = 1 << 20, /* bytes of a reply's buffer that an idle exchange keeps */
     FIELD_GAP_MAX = 256,      /* white space between a field's name and its value */
-    KEPT_EXCHANGES = 16,      /* idle ones of a thread */
     DRAIN_HEADS_MS = 1000,    /* for first requests that are on their way */
     LONG_ANSWER = 64 << 10,   /* bytes */
     THREAD_STACK = 512 << 10, /* bytes */
-};
-
-/* One of the library's threads, found by its id when a connection is accepted. */
-struct thread {
-    pthread_t id;
-    struct server *server;
-    void *worker;
-    struct uuid_source ids;
-    _Atomic uint64_t busy_since; /* ms, of what it does for a request now; 0 = nothing */
-    struct exchange *free;       /* at most KEPT_EXCHANGES */
-    size_t free_count;
-    struct thread *next;
 };
 
 struct server {
@@ -69,75 +52,11 @@ struct server {
     struct connection_table connections;
     struct exchanges exchanges;
     struct executor *executor; /* NULL: nothing is handed over */
-    pthread_mutex_t mutex;     /* guards `threads`; a leaf */
-    struct thread *threads;
+    struct threads threads;
     int descriptor; /* of the listening socket; the library's to close */
     bool listening;
     uint64_t drain_began_ms;
 };
-
-/* ---- Threads and exchanges ---- */
-
-static struct thread *thread_current(struct server *server)
-{
-    pthread_mutex_lock(&server->mutex);
-    struct thread *thread = server->threads;
-    while (thread != NULL && !pthread_equal(thread->id, pthread_self())) {
-        thread = thread->next;
-    }
-    if (thread == NULL && (thread = calloc(1, sizeof *thread)) != NULL) {
-        thread->id = pthread_self();
-        thread->server = server;
-        thread->worker = server->options.worker_new(server->options.app);
-        uuid_source_init(&thread->ids);
-        thread->next = server->threads;
-        server->threads = thread;
-    }
-    pthread_mutex_unlock(&server->mutex);
-    return thread;
-}
-
-static void thread_free(struct server *server, struct thread *thread)
-{
-    while (thread->free != NULL) {
-        struct exchange *exchange = thread->free;
-        thread->free = exchange->next;
-        reply_done(&exchange->reply);
-        free(exchange);
-    }
-    server->options.worker_free(server->options.app, thread->worker);
-    free(thread);
-}
-
-static struct exchange *take_exchange(struct thread *thread)
-{
-    struct exchange *exchange = thread->free;
-    if (exchange == NULL) {
-        exchange = calloc(1, sizeof *exchange);
-    } else {
-        thread->free = exchange->next;
-        thread->free_count--;
-    }
-    return exchange;
-}
-
-static void give_exchange(struct exchange *exchange)
-{
-    struct thread *thread = exchange->owner;
-    if (thread->free_count == KEPT_EXCHANGES) {
-        reply_done(&exchange->reply);
-        free(exchange);
-        return;
-    }
-    if (exchange->reply.body.capacity > KEPT_REPLY_MAX) {
-        reply_done(&exchange->reply);
-    }
-    reply_clear(&exchange->reply);
-    struct reply reply = exchange->reply;
-    *exchange = (struct exchange){.reply = reply, .next = thread->free};
-    thread->free = exchange;
-    thread->free_count++;
-}
 
 /* ---- The answer ---- */
 
@@ -189,7 +108,7 @@ static void run_exchange(struct executor_task *task, void *worker, bool cancelle
         exchange_cancel(exchange);
     } else if (worker != NULL) {
         exchange->request.worker = worker;
-        exchange_handle(&owner->server->exchanges, exchange);
+        exchange_handle(&((struct server *)owner->owner)->exchanges, exchange);
         exchange->request.worker = owner->worker;
     } else {
         stage = EXCHANGE_BACK;
@@ -233,13 +152,6 @@ static enum MHD_Result hand_over(struct server *server, struct exchange *exchang
 }
 
 /* ---- The library's callbacks ---- */
-
-static struct connection *connection_of(struct MHD_Connection *connection)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    return info == NULL ? NULL : info->socket_context;
-}
 
 struct head_pass {
     struct head head;
@@ -299,32 +211,18 @@ static enum MHD_Result on_header(void *closure, enum MHD_ValueKind kind, const c
     return MHD_YES;
 }
 
-/* With the first request of an encrypted connection the handshake is over. */
-static void note_certificate(struct connection *own, struct MHD_Connection *connection)
-{
-    if (own->encrypted && connection_phase(own) == CONNECTION_HEAD) {
-        const union MHD_ConnectionInfo *info =
-            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-        _Static_assert((int)CONNECTION_NAME_MAX >= (int)TLS_NAME_MAX, "the name fits");
-        if (info != NULL) {
-            tls_client_name(own->certificate, info->tls_session);
-        }
-    }
-}
-
 static enum MHD_Result on_head(struct server *server, struct MHD_Connection *connection,
                                const char *path, const char *method, const char *version,
                                void **state)
 {
-    struct connection *own = connection_of(connection);
+    struct connection *own = accept_find(connection);
     struct thread *thread = own == NULL ? NULL : own->closure;
-    struct exchange *exchange = thread == NULL ? NULL : take_exchange(thread);
+    struct exchange *exchange = thread == NULL ? NULL : thread_take_exchange(thread);
     unsigned body_ms =
         atomic_load_explicit(&server->exchanges.limits.body_ms, memory_order_relaxed);
     if (exchange == NULL) {
         return MHD_NO;
     }
-    exchange->owner = thread;
     exchange->connection = own;
     exchange->request.method = http_method_parse(method);
     exchange->request.path = http_target_path(path);
@@ -332,7 +230,7 @@ static enum MHD_Result on_head(struct server *server, struct MHD_Connection *con
     exchange->request.certificate = own->certificate;
     exchange->request.worker = thread->worker;
     *state = exchange;
-    note_certificate(own, connection);
+    accept_note_certificate(own, connection);
     exchange_start(&server->exchanges, exchange);
     if (!connection_enter(own, CONNECTION_BODY, body_ms)) {
         return MHD_NO;
@@ -413,7 +311,7 @@ static enum MHD_Result on_request(void *closure, struct MHD_Connection *connecti
                                   const char *version, const char *bytes, size_t *size,
                                   void **state)
 {
-    struct connection *own = connection_of(connection);
+    struct connection *own = accept_find(connection);
     struct thread *thread = own == NULL ? NULL : own->closure;
     if (thread == NULL) {
         return MHD_NO;
@@ -446,36 +344,8 @@ static void on_completed(void *closure, struct MHD_Connection *connection, void 
     }
     exchange_end(&server->exchanges, exchange);
     connection_enter(exchange->connection, CONNECTION_IDLE, idle_time(server, exchange));
-    give_exchange(exchange);
+    thread_give_exchange(exchange);
     exchanges_leave(&server->exchanges);
-}
-
-static void note_address(struct connection *own, struct MHD_Connection *connection)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    const struct sockaddr *address = info == NULL ? NULL : info->client_addr;
-    if (address != NULL && address->sa_family == AF_INET) {
-        const struct sockaddr_in *four =
-            (const struct sockaddr_in *)(const void *)address;
-        inet_ntop(AF_INET, &four->sin_addr, own->address, sizeof own->address);
-    } else if (address != NULL && address->sa_family == AF_INET6) {
-        const struct sockaddr_in6 *six =
-            (const struct sockaddr_in6 *)(const void *)address;
-        inet_ntop(AF_INET6, &six->sin6_addr, own->address, sizeof own->address);
-    }
-}
-
-static bool begin_tls(struct server *server, struct connection *own,
-                      struct MHD_Connection *connection)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-    if (info == NULL) {
-        return false;
-    }
-    own->credentials = tls_begin(server->options.tls, info->tls_session);
-    return true;
 }
 
 static void on_connection(void *closure, struct MHD_Connection *connection,
@@ -486,29 +356,21 @@ static void on_connection(void *closure, struct MHD_Connection *connection,
         struct connection *own = *context;
         if (own != NULL) {
             connection_remove(&server->connections, own);
-            tls_credentials_unref(own->credentials);
-            free(own);
+            accept_free(own);
             *context = NULL;
         }
         return;
     }
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct connection *own = calloc(1, sizeof *own);
-    struct thread *thread = thread_current(server);
-    if (info == NULL || own == NULL || thread == NULL) {
-        free(own); /* its requests find no context and end the connection */
-        return;
-    }
-    own->closure = thread;
-    own->encrypted = server->options.tls != NULL;
-    note_address(own, connection);
-    if (own->encrypted && !begin_tls(server, own, connection)) {
-        free(own);
-        return;
+    struct thread *thread = threads_current(&server->threads);
+    int descriptor = accept_descriptor(connection);
+    struct connection *own = thread == NULL || descriptor < 0
+                                 ? NULL
+                                 : accept_new(connection, server->options.tls, thread);
+    if (own == NULL) {
+        return; /* its requests find no context and end the connection */
     }
     *context = own;
-    connection_add(&server->connections, own, info->connect_fd,
+    connection_add(&server->connections, own, descriptor,
                    atomic_load(&server->exchanges.limits.head_ms));
 }
 
@@ -595,7 +457,7 @@ static void destroy(struct server *server)
 {
     executor_free(server->executor);
     exchanges_done(&server->exchanges);
-    pthread_mutex_destroy(&server->mutex);
+    threads_done(&server->threads);
     free(server);
 }
 
@@ -608,7 +470,7 @@ int server_start(struct server **out, const struct server_options *options,
     }
     server->options = *options;
     exchanges_init(&server->exchanges, &server->options);
-    pthread_mutex_init(&server->mutex, NULL);
+    threads_init(&server->threads, &server->options, server);
     int status = start_executor(server, error);
     if (status == DEEPSAD_OK) {
         server->connections.limit = options->connections;
@@ -649,15 +511,8 @@ int server_start(struct server **out, const struct server_options *options,
 
 bool server_stuck(struct server *server, double seconds)
 {
-    uint64_t before = connection_now() - (uint64_t)(seconds * 1e3);
-    bool stuck = false;
-    pthread_mutex_lock(&server->mutex);
-    for (const struct thread *one = server->threads; one != NULL; one = one->next) {
-        uint64_t since = atomic_load_explicit(&one->busy_since, memory_order_relaxed);
-        stuck |= since != 0 && since < before;
-    }
-    pthread_mutex_unlock(&server->mutex);
-    return stuck;
+    return threads_busy_since(&server->threads,
+                              connection_now() - (uint64_t)(seconds * 1e3));
 }
 
 const char *server_address(const struct server *server)
@@ -746,10 +601,5 @@ void server_free(struct server *server)
         return;
     }
     connection_table_done(&server->connections);
-    while (server->threads != NULL) {
-        struct thread *thread = server->threads;
-        server->threads = thread->next;
-        thread_free(server, thread);
-    }
     destroy(server);
 }
