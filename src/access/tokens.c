@@ -80,9 +80,11 @@ static bool grow(struct tokens *tokens)
     }
     tokens->tokens = all;
     struct token **sorted = realloc(tokens->by_id, count * sizeof(struct token *));
-    tokens->by_id = sorted == NULL ? tokens->by_id : sorted;
-    sort(tokens); /* the tokens may have moved */
-    return sorted != NULL;
+    if (sorted != NULL) {
+        tokens->by_id = sorted;
+    }
+    sort(tokens);          /* the tokens may have moved */
+    return sorted != NULL; /* cppcheck-suppress memleak */
 }
 
 int tokens_add(struct tokens *tokens, const struct token *token,

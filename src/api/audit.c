@@ -135,15 +135,15 @@ static size_t describe(struct log_field fields[static FIELDS],
 }
 
 void audit_write(struct audit *audit, const struct request *request, const char *action,
-                 const struct log_field *more)
+                 const struct log_field *fields)
 {
-    struct log_field fields[FIELDS];
+    struct log_field all[FIELDS];
     if (audit == NULL) {
         return;
     }
-    describe(fields, request, action, more);
+    describe(all, request, action, fields);
     pthread_mutex_lock(&audit->mutex);
-    write_line(audit, fields);
+    write_line(audit, all);
     pthread_mutex_unlock(&audit->mutex);
 }
 

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -33,17 +34,14 @@ void clock_format_rfc3339(char out[static CLOCK_RFC3339_SIZE], int64_t realtime_
 bool clock_parse_rfc3339(int64_t *realtime_ms, const char *text)
 {
     struct tm parts = {0};
-    unsigned milliseconds = 0;
     char again[CLOCK_RFC3339_SIZE];
-    if (strlen(text) != CLOCK_RFC3339_SIZE - 1 ||
-        sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%3uZ", &parts.tm_year, &parts.tm_mon,
-               &parts.tm_mday, &parts.tm_hour, &parts.tm_min, &parts.tm_sec,
-               &milliseconds) != 7) {
+    const char *rest = strlen(text) == CLOCK_RFC3339_SIZE - 1
+                           ? strptime(text, "%Y-%m-%dT%H:%M:%S", &parts)
+                           : NULL;
+    if (rest == NULL || rest[0] != '.') {
         return false;
     }
-    parts.tm_year -= 1900;
-    parts.tm_mon--;
-    int64_t time = (int64_t)timegm(&parts) * 1000 + (int64_t)milliseconds;
+    int64_t time = (int64_t)timegm(&parts) * 1000 + strtol(rest + 1, NULL, 10);
     clock_format_rfc3339(again, time);
     if (strcmp(again, text) != 0) {
         return false;

@@ -112,7 +112,8 @@ static size_t longest_token(const char *text, size_t length)
 json_t *json_parse_text(const char *text, size_t length, size_t flags,
                         json_error_t *fault, bool *no_memory)
 {
-    size_t size = GROWTH * (longest_token(text, length) + BUFFER_MIN) + PIECE * VALUE;
+    size_t size =
+        GROWTH * (longest_token(text, length) + BUFFER_MIN) + (size_t)PIECE * VALUE;
     char *bytes = malloc(size);
     *no_memory = bytes == NULL;
     if (bytes == NULL) {

@@ -240,8 +240,9 @@ static bool is_trusted(gnutls_x509_trust_list_t authorities, const gnutls_datum_
     static const char purpose[] = GNUTLS_KP_TLS_WWW_CLIENT;
     gnutls_x509_crt_t chain[CHAIN_MAX];
     unsigned length = 0, fault = 0;
-    gnutls_typed_vdata_st data = {.type = GNUTLS_DT_KEY_PURPOSE_OID,
-                                  .data = (unsigned char *)(uintptr_t)purpose};
+    gnutls_typed_vdata_st data = {0};
+    data.type = GNUTLS_DT_KEY_PURPOSE_OID;
+    data.data = (unsigned char *)(uintptr_t)purpose;
     while (length < count && length < CHAIN_MAX &&
            import_peer(&chain[length], &shown[length]) >= 0) {
         length++;
