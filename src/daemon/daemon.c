@@ -24,6 +24,12 @@
 #include "nn/matrix.h"
 #include "store/sqlite.h"
 
+enum {
+    OPERATIONS_CONNECTIONS = 64,
+    OTHER_DESCRIPTORS =
+        OPERATIONS_CONNECTIONS + 64, /* listeners, the database, a model */
+};
+
 struct daemon {
     struct config config;
     const struct config_sources *sources;
@@ -223,6 +229,26 @@ static int start_learner(struct daemon *daemon, struct deepsad_error *error)
 
 /* ---- Servers ----------------------------------------------------------------------- */
 
+/* So many that the descriptors suffice, with some for files: a connection for which there
+ * is none would be accepted and refused over and over. */
+static size_t connection_limit(const struct config *config)
+{
+    struct rlimit limit;
+    size_t wanted = config->server.connections;
+    size_t others = OTHER_DESCRIPTORS + 4 * config->server.blocking_threads;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+        wanted + others <= limit.rlim_cur) {
+        return wanted;
+    }
+    size_t room = limit.rlim_cur > others ? (size_t)limit.rlim_cur - others : 1;
+    room = room < config->server.threads ? config->server.threads : room;
+    log_event(LOG_LEVEL_WARNING,
+              "fewer connections than server.connections: the limit of "
+              "open files is too low (ulimit -n, LimitNOFILE)",
+              LOG_INTEGER("connections", room), LOG_INTEGER("files", limit.rlim_cur));
+    return room;
+}
+
 static int start_server(struct daemon *daemon, size_t index, const char *listen,
                         int inherited, struct deepsad_error *error)
 {
@@ -236,7 +262,7 @@ static int start_server(struct daemon *daemon, size_t index, const char *listen,
         .quota = operations ? NULL : daemon->access.quota,
         .threads = operations ? 1 : config->server.threads,
         .blocking_threads = operations ? 1 : config->server.blocking_threads,
-        .connections = operations ? 64 : config->server.connections,
+        .connections = operations ? OPERATIONS_CONNECTIONS : connection_limit(config),
         .connections_per_ip = operations ? 0 : config->server.connections_per_ip,
         .connection_memory = config->server.connection_memory,
         .limits = config_limits(config),

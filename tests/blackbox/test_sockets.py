@@ -181,3 +181,29 @@ def test_sockets_without_a_place_are_refused(start, names):
     with listening() as one, listening() as other:
         process = start(sockets=(one.fileno(), other.fileno()), names=names)
         assert process.wait(20) == 1 and "LISTEN_FDS" in process.first
+
+
+# ---- Descriptors -------------------------------------------------------------------------
+
+def test_a_low_limit_of_open_files_is_said_and_kept_to(deepsadd, models, tmp_path):
+    """More clients than files: those who come later wait, and are served."""
+    process = subprocess.Popen(
+        ["sh", "-c", 'ulimit -n 300; exec "$@"', "sh", deepsadd, "--listen", "127.0.0.1:0",
+         "--models", str(models), "--state", str(tmp_path / "state")],
+        stderr=subprocess.PIPE, text=True,
+        env={**ENVIRONMENT, "DEEPSADD_SERVER_CONNECTIONS_PER_IP": "0",
+             "DEEPSADD_LIMITS_HEAD_TIME": "2s"})
+    lines = [process.stderr.readline() for _ in range(2)]
+    assert any("the limit of open files is too low" in line for line in lines), lines
+    first = next(line for line in lines if "listening on" in line)
+    threading.Thread(target=process.stderr.read, daemon=True).start()
+    address = ("127.0.0.1", int(first.strip().rsplit(":", 1)[1]))
+    try:
+        silent = [socket.create_connection(address, 20) for _ in range(400)]
+        connection = http.client.HTTPConnection(*address, timeout=30 * SLOW)
+        assert ask(connection, "POST", "/v1/models/m/score", ROW).status == 200
+        for peer in silent:
+            peer.close()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30 * SLOW) == 0
