@@ -181,7 +181,7 @@ static void reload(struct daemon *daemon)
                   LOG_TEXT("reason", error.message));
     }
     metrics_count_reload(daemon->app.metrics, success);
-    notify_send("READY=1");
+    notify_reloaded();
 }
 
 /* ---- Store and learner ------------------------------------------------------------- */
@@ -398,7 +398,9 @@ static int start(struct daemon *daemon, struct deepsad_error *error)
     if (status == DEEPSAD_OK) {
         status = start_learner(daemon, error);
     }
-    if (status == DEEPSAD_OK && (daemon->watchdog = watchdog_new()) == NULL) {
+    /* Twice what the manager waits for a sign of life. */
+    double stuck_after = 4e-3 * notify_watchdog_interval();
+    if (status == DEEPSAD_OK && (daemon->watchdog = watchdog_new(stuck_after)) == NULL) {
         status = error_no_memory(error, "the watchdog");
     }
     return status == DEEPSAD_OK ? start_servers(daemon, error) : status;

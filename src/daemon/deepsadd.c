@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/memory.h"
 #include "daemon/config.h"
 #include "daemon/daemon.h"
+#include "daemon/probe.h"
 
 enum { FLAG_COUNT_MAX = 8, EXIT_USAGE = 2 };
 enum { BLOCK_RETURNED = 4 << 20 }; /* bytes; idle states of requests keep less */
@@ -18,7 +20,7 @@ enum { BLOCK_RETURNED = 4 << 20 }; /* bytes; idle states of requests keep less *
 struct command {
     struct config_flag flags[FLAG_COUNT_MAX];
     struct config_sources sources;
-    bool check, print;
+    bool check, print, health;
 };
 
 static const char usage[] =
@@ -30,6 +32,8 @@ static const char usage[] =
     "  --models DIR         models.directory\n"
     "  --state DIR          state.directory\n"
     "  --check              validate configuration and models, then exit\n"
+    "  --health             ask the daemon that runs with this configuration whether it\n"
+    "                       is live: exit status 0, else 1\n"
     "  --print-config       print each key's value and where it came from, then exit\n"
     "  --help, --version\n"
     "\n"
@@ -44,6 +48,7 @@ enum option_id {
     OPTION_MODELS,
     OPTION_STATE,
     OPTION_CHECK,
+    OPTION_HEALTH,
     OPTION_PRINT,
     OPTION_HELP,
     OPTION_VERSION,
@@ -55,6 +60,7 @@ static const struct option options[] = {
     {"models", required_argument, NULL, OPTION_MODELS},
     {"state", required_argument, NULL, OPTION_STATE},
     {"check", no_argument, NULL, OPTION_CHECK},
+    {"health", no_argument, NULL, OPTION_HEALTH},
     {"print-config", no_argument, NULL, OPTION_PRINT},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
@@ -92,6 +98,9 @@ static int apply_option(struct command *command, int option)
         return -1;
     case OPTION_CHECK:
         command->check = true;
+        return -1;
+    case OPTION_HEALTH:
+        command->health = true;
         return -1;
     case OPTION_PRINT:
         command->print = true;
@@ -160,14 +169,18 @@ int main(int argc, char **argv)
         return exit_status;
     }
     pin_blas(argv);
+    prctl(PR_SET_NAME, "deepsadd"); /* not "exe", as ps and pgrep would call it */
     struct config config;
     enum setting_source origins[CONFIG_SETTINGS_MAX];
     struct deepsad_error error = {0};
     if (config_load(&config, origins, &command.sources, &error) != DEEPSAD_OK) {
         return fail(&error);
     }
-    if (command.print || command.check) {
+    if (command.print || command.check || command.health) {
         exit_status = command.print ? print_config(&config, origins) : EXIT_SUCCESS;
+        if (command.health && probe_health(&config, &error) != DEEPSAD_OK) {
+            exit_status = fail(&error);
+        }
         if (command.check && daemon_check_models(&config, &error) != DEEPSAD_OK) {
             exit_status = fail(&error);
         }

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+static const long long RELOAD_TIME = 600LL * 1000 * 1000; /* microseconds */
+
 void notify_send(const char *state)
 {
     const char *path = getenv("NOTIFY_SOCKET");
@@ -33,6 +35,25 @@ void notify_send(const char *state)
     close(descriptor);
 }
 
+/* What the manager waits, in microseconds; -1 = it does not. */
+static long long watchdog_time(void)
+{
+    const char *time = getenv("WATCHDOG_USEC");
+    const char *pid = getenv("WATCHDOG_PID");
+    if (time == NULL || (pid != NULL && strtol(pid, NULL, 10) != (long)getpid())) {
+        return -1;
+    }
+    long long microseconds = strtoll(time, NULL, 10);
+    return microseconds < 2000 || microseconds > 3600LL * 1000 * 1000 ? -1 : microseconds;
+}
+
+static void send_with_watchdog(const char *state, long long microseconds)
+{
+    char text[160];
+    snprintf(text, sizeof text, "%s\nWATCHDOG_USEC=%lld", state, microseconds);
+    notify_send(watchdog_time() < 0 ? state : text);
+}
+
 void notify_reloading(void)
 {
     char state[80];
@@ -40,19 +61,16 @@ void notify_reloading(void)
     clock_gettime(CLOCK_MONOTONIC, &now);
     snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld",
              (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
-    notify_send(state);
+    send_with_watchdog(state, RELOAD_TIME);
+}
+
+void notify_reloaded(void)
+{
+    send_with_watchdog("READY=1", watchdog_time());
 }
 
 int notify_watchdog_interval(void)
 {
-    const char *interval = getenv("WATCHDOG_USEC");
-    const char *pid = getenv("WATCHDOG_PID");
-    if (interval == NULL || (pid != NULL && strtol(pid, NULL, 10) != (long)getpid())) {
-        return -1;
-    }
-    long long microseconds = strtoll(interval, NULL, 10);
-    if (microseconds < 2000 || microseconds > 3600LL * 1000 * 1000) {
-        return -1;
-    }
-    return (int)(microseconds / 2000);
+    long long microseconds = watchdog_time();
+    return microseconds < 0 ? -1 : (int)(microseconds / 2000);
 }

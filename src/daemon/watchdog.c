@@ -6,23 +6,21 @@
 
 #include "base/log.h"
 
-/* Seconds that a thread may be busy with one step of a request. Scoring the rows of a
- * part of a body takes milliseconds; those of a long NPY array with a large network,
- * seconds.
- */
-static const double STUCK_AFTER = 60;
-
 struct watchdog {
     struct deepsad_workspace *workspace;
+    double stuck_after;
     bool failing; /* at the last check */
 };
 
-struct watchdog *watchdog_new(void)
+struct watchdog *watchdog_new(double stuck_after)
 {
     struct watchdog *watchdog = calloc(1, sizeof *watchdog);
     if (watchdog != NULL && (watchdog->workspace = deepsad_workspace_new()) == NULL) {
         free(watchdog);
         return NULL;
+    }
+    if (watchdog != NULL) {
+        watchdog->stuck_after = stuck_after;
     }
     return watchdog;
 }
@@ -65,7 +63,7 @@ bool watchdog_check(struct watchdog *watchdog, struct app *app)
     const char *reason = can_score(watchdog, app) ? NULL : "a row could not be scored";
     for (size_t i = 0; i < APP_SERVERS; i++) {
         struct server *server = atomic_load(&app->servers[i]);
-        if (server != NULL && server_stuck(server, STUCK_AFTER)) {
+        if (server != NULL && server_stuck(server, watchdog->stuck_after)) {
             reason = "a thread that serves requests is stuck in one";
         }
     }

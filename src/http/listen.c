@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -257,5 +258,72 @@ int listen_open(int *descriptor, char address[static LISTEN_ADDRESS_MAX],
     }
     listen_describe(address, bound);
     *descriptor = bound;
+    return DEEPSAD_OK;
+}
+
+/* ---- The other end ---- */
+
+/* The descriptor, or -1 with errno. */
+static int connect_one(const struct sockaddr *address, socklen_t length, int seconds)
+{
+    struct timeval limit = {.tv_sec = seconds};
+    int descriptor = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) {
+        return -1;
+    }
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    if (connect(descriptor, address, length) != 0) {
+        int number = errno;
+        close(descriptor);
+        errno = number;
+        return -1;
+    }
+    return descriptor;
+}
+
+static int connect_port(int *descriptor, const char *where, int seconds,
+                        struct deepsad_error *error)
+{
+    struct place place;
+    struct addrinfo *list = NULL;
+    int status = parse(&place, where, error);
+    if (status == DEEPSAD_OK) {
+        status = look_up(&list, &place, where, error);
+    }
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    int connected = -1;
+    for (const struct addrinfo *one = list; one != NULL && connected < 0;
+         one = one->ai_next) {
+        connected = connect_one(one->ai_addr, one->ai_addrlen, seconds);
+    }
+    int number = errno;
+    freeaddrinfo(list);
+    if (connected < 0) {
+        return error_system(error, number, "cannot connect to %s", where);
+    }
+    *descriptor = connected;
+    return DEEPSAD_OK;
+}
+
+int listen_connect(int *descriptor, const char *where, int seconds,
+                   struct deepsad_error *error)
+{
+    struct sockaddr_un address;
+    if (!is_unix(where)) {
+        return connect_port(descriptor, where, seconds, error);
+    }
+    int status = parse_unix(&address, where, error);
+    if (status != DEEPSAD_OK) {
+        return status;
+    }
+    int connected =
+        connect_one((const struct sockaddr *)&address, sizeof address, seconds);
+    if (connected < 0) {
+        return error_system(error, errno, "cannot connect to %s", where);
+    }
+    *descriptor = connected;
     return DEEPSAD_OK;
 }

@@ -16,6 +16,11 @@ enum { LISTEN_ADDRESS_MAX = 128 };
 int listen_open(int *descriptor, char address[static LISTEN_ADDRESS_MAX],
                 const char *where, struct deepsad_error *error);
 
+/* Connects to who listens on such an address of this machine; ADDR may be that of all
+ * interfaces. No step on the socket takes longer than `seconds`. */
+int listen_connect(int *descriptor, const char *where, int seconds,
+                   struct deepsad_error *error);
+
 /* Of a socket that listens already: its address. */
 void listen_describe(char address[static LISTEN_ADDRESS_MAX], int descriptor);
 

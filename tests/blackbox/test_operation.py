@@ -313,8 +313,9 @@ def test_the_service_manager_is_told(daemon, models, tmp_path):
         assert peer.recv(200) == b"WATCHDOG=1"
         server.signal(signal.SIGHUP)
         told = [peer.recv(200) for _ in range(4)]
-        assert any(re.fullmatch(rb"RELOADING=1\nMONOTONIC_USEC=\d+", one) for one in told)
-        assert b"READY=1" in told
+        assert any(re.fullmatch(rb"RELOADING=1\nMONOTONIC_USEC=\d+\nWATCHDOG_USEC=600000000", one)
+                   for one in told)
+        assert b"READY=1\nWATCHDOG_USEC=200000" in told
         server.stop()
         peer.settimeout(0.5)
         rest = []
