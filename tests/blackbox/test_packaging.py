@@ -98,3 +98,19 @@ def test_the_unit_exposes_little():
     if "Unknown" in done.stderr or "unrecognized" in done.stderr:
         pytest.skip("this systemd-analyze cannot look at files")
     assert done.returncode == 0, done.stdout[-300:] + done.stderr
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
+def test_the_units_say_nothing_that_systemd_does_not_know(deepsadd, tmp_path):
+    for name in ("deepsadd.service", "deepsadd.socket"):
+        text = (ROOT / "systemd" / name).read_text(encoding="utf-8")
+        (tmp_path / name).write_text(text.replace("/usr/bin/deepsadd", deepsadd), encoding="utf-8")
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", "--recursive-errors=no",
+                           tmp_path / "deepsadd.service", tmp_path / "deepsadd.socket"],
+                          capture_output=True, text=True, check=False)
+    ours = [line for line in done.stderr.splitlines() if "deepsadd" in line]
+    assert ours == []
+
+
+def test_the_image_asks_the_daemon_itself_for_its_health(image):
+    assert re.search(r'^HEALTHCHECK .*CMD \["deepsadd", "--health"\]$', image, re.M)

@@ -7,6 +7,7 @@ in it, and what an operator relies on is looked at from outside:
   a daemon that stands still (SIGSTOP) is killed by the watchdog and started again
   it is started by the first connection to its socket, and a restart refuses none
   it stops within its time, with success
+  installing the package again restarts it
   removing the package leaves the labels, purging it too
   exposure as systemd-analyze security counts it
 
@@ -181,7 +182,7 @@ def look_at_start(machine, port):
     assert facts["Seccomp"] == "2" and facts["NoNewPrivs"] == "1"
 
 
-def look_at_reload(machine, port, root):
+def look_at_reload(machine, port):
     """A model is put there as the unit says, and taken up."""
     machine.do("cp", "-r", "/srv/plant", "/var/lib/deepsad/models/plant")
     machine.do("chown", "-R", "--reference=/var/lib/deepsad/models",
@@ -192,7 +193,10 @@ def look_at_reload(machine, port, root):
     assert status == 200, answer
     status, answer = ask(port, "POST", "/v1/models/plant/labels", LABEL)
     assert status == 201, answer
-    assert (root / "run/deepsad").exists() or True
+    with socket.socket(socket.AF_UNIX) as operations:
+        operations.connect(f"/proc/{machine.init}/root/run/deepsad/operations")
+        operations.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert operations.recv(100).startswith(b"HTTP/1.1 200 ")
     say("reload", "a model is taken up, scores, and takes labels")
     return answer["labels"][0]["label_id"]
 
@@ -259,13 +263,24 @@ def look_at_socket(machine, port, root):
     assert not failures, failures[:3]
 
 
+def look_at_upgrade(machine, port, label):
+    before = machine.pid()
+    machine.do("dpkg", "-i", "/deepsad.deb")
+    wait(lambda: machine.pid() not in (0, before) and serves(port), 30, "not restarted")
+    assert labels(port) == [label]
+    say("installed again", "restarted by it; labels all there")
+
+
 def look_at_removal(machine, root):
+    machine.do("systemctl", "enable", "deepsadd.socket")
+    enabled = root / "etc/systemd/system/sockets.target.wants/deepsadd.socket"
+    assert enabled.is_symlink()
     machine.do("apt-get", "remove", "-y", "-q", "deepsad")
     database = "/var/lib/private/deepsad/state/deepsad.db"
     assert machine.do("sh", "-c", f"test -s {database} && echo there") == "there"
     machine.do("apt-get", "purge", "-y", "-q", "deepsad")
     assert machine.do("sh", "-c", f"test -s {database} && echo there") == "there"
-    assert not (root / "etc/deepsad/deepsadd.yaml").exists()
+    assert not (root / "etc/deepsad/deepsadd.yaml").exists() and not enabled.is_symlink()
     say("package removed and purged", "configuration gone, labels left")
 
 
@@ -294,13 +309,14 @@ def main():
     machine = Machine(root)
     try:
         look_at_start(machine, port)
-        label = look_at_reload(machine, port, root)
+        label = look_at_reload(machine, port)
         look_at_crash(machine, port)
         look_at_watchdog(machine, port)
         assert labels(port) == [label]
         say("labels after kill -9 and watchdog", "all there")
         look_at_stop(machine)
         look_at_socket(machine, port, root)
+        look_at_upgrade(machine, port, label)
         look_at_removal(machine, root)
     except (AssertionError, SystemExit):
         print(machine.do("journalctl", "-u", "deepsadd*", "--no-pager", "-n", "40", check=False))
