@@ -5,29 +5,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "model/live.h"
 #include "model/model_file.h"
 #include "model/policy.h"
+#include "model/staging.h"
 
 enum {
     VERSION_ATTEMPTS = 1000,
     VERSION_NAME_MAX = 64,
-    STAGING_AGE_GONE = 60, /* seconds */
-    STAGING_AGE_MAX = 3600,
-    LEFT_OVER_MAX = 16,
 };
-
-#define STAGING_NAME ".new"
 
 bool version_name_valid(const char *name)
 {
@@ -253,122 +246,6 @@ int deepsad_model_load(struct deepsad_model **out, const char *path,
     return status;
 }
 
-/* ---- What killed writers and failed disks left ---- */
-
-/* The files of a directory of ours, which holds no others, and itself. True: it is gone.
- */
-static bool remove_directory(const char *path)
-{
-    DIR *stream = opendir(path);
-    if (stream != NULL) {
-        for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
-            unlinkat(dirfd(stream), entry->d_name, 0); /* not . and .. */
-        }
-        closedir(stream);
-    }
-    return rmdir(path) == 0 || errno == ENOENT;
-}
-
-/* PID of ".PID-N", else 0. */
-static long parse_writer(const char *text)
-{
-    char *end;
-    if (text[0] != '.' || text[1] < '1' || text[1] > '9') {
-        return 0;
-    }
-    errno = 0;
-    long process = strtol(text + 1, &end, 10);
-    size_t digits = *end == '-' ? strspn(end + 1, "0123456789") : 0;
-    return errno == 0 && digits > 0 && end[1 + digits] == '\0' ? process : 0;
-}
-
-/* Of NAME.PID-N (base/file.h), with a NAME that is written here; 0 = another name. */
-static long writer_of(const char *name)
-{
-    static const char *const names[] = {STAGING_NAME, LIVE_FILE, "model.yaml"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        size_t length = strlen(names[i]);
-        if (strncmp(name, names[i], length) == 0) {
-            return parse_writer(name + length);
-        }
-    }
-    return 0;
-}
-
-static bool is_abandoned(const char *path, long process)
-{
-    struct stat status;
-    if (stat(path, &status) != 0) {
-        return false;
-    }
-    int64_t age = clock_realtime_ms() / 1000 - status.st_mtim.tv_sec;
-    bool gone = kill((pid_t)process, 0) != 0 && errno == ESRCH;
-    return age > STAGING_AGE_MAX || (gone && age > STAGING_AGE_GONE);
-}
-
-void version_clean_staging(const char *directory)
-{
-    DIR *stream = opendir(directory);
-    if (stream == NULL) {
-        return;
-    }
-    for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
-        long process = writer_of(entry->d_name);
-        char *path = process > 0 ? join(directory, entry->d_name) : NULL;
-        if (path != NULL && is_abandoned(path, process)) {
-            if (unlink(path) != 0) {
-                remove_directory(path);
-            }
-        }
-        free(path);
-    }
-    closedir(stream);
-}
-
-/* Directories that this process could not remove; the disk may have recovered since. */
-static pthread_mutex_t left_lock = PTHREAD_MUTEX_INITIALIZER;
-static char left_over[LEFT_OVER_MAX][PATH_MAX]; /* "" = none; memory may lack as well */
-
-static void discard(const char *path)
-{
-    if (remove_directory(path)) {
-        return;
-    }
-    pthread_mutex_lock(&left_lock);
-    for (size_t i = 0; i < LEFT_OVER_MAX; i++) {
-        if (left_over[i][0] == '\0') {
-            snprintf(left_over[i], PATH_MAX, "%s", path);
-            break;
-        }
-    }
-    pthread_mutex_unlock(&left_lock);
-}
-
-static void discard_left_over(void)
-{
-    pthread_mutex_lock(&left_lock);
-    for (size_t i = 0; i < LEFT_OVER_MAX; i++) {
-        if (left_over[i][0] != '\0' && remove_directory(left_over[i])) {
-            left_over[i][0] = '\0';
-        }
-    }
-    pthread_mutex_unlock(&left_lock);
-}
-
-/* A new directory of a temporary name, after what was left has been removed; free() it.
- * NULL and errno. */
-static char *make_staging(const char *directory)
-{
-    version_clean_staging(directory);
-    discard_left_over();
-    char *pattern = join(directory, STAGING_NAME);
-    char *staging = pattern == NULL ? NULL : file_make_temporary_directory(pattern);
-    int number = pattern == NULL ? ENOMEM : errno;
-    free(pattern);
-    errno = number;
-    return staging;
-}
-
 /* ---- Saving ---- */
 
 static int check_name(const char *directory, struct deepsad_error *error)
@@ -478,7 +355,7 @@ static int write_version(const struct deepsad_model *model, const char *staging,
         status = publish(version, staging, directory, error);
     }
     if (status != DEEPSAD_OK) {
-        discard(staging);
+        staging_discard(staging);
     }
     free(file);
     return status;
@@ -514,7 +391,7 @@ int version_save(const struct deepsad_model *model, const char *directory,
         return status;
     }
     unsigned number = 0;
-    char *staging = make_staging(directory);
+    char *staging = staging_make(directory);
     status =
         staging == NULL
             ? error_system(error, errno, "%s: cannot create a directory in it", directory)
@@ -535,7 +412,7 @@ int deepsad_model_save_version(const struct deepsad_model *model, const char *di
 /* Its directory is renamed first, to a name that is cleaned up if we are killed. */
 int version_remove(const char *directory, unsigned number, struct deepsad_error *error)
 {
-    char *version = NULL, *away = make_staging(directory);
+    char *version = NULL, *away = staging_make(directory);
     int status = DEEPSAD_OK;
     if (away == NULL || asprintf(&version, "%s/%u", directory, number) < 0) {
         status =
@@ -544,7 +421,7 @@ int version_remove(const char *directory, unsigned number, struct deepsad_error 
         status = error_system(error, errno, "%s: cannot remove", version);
     }
     if (away != NULL) {
-        discard(away);
+        staging_discard(away);
     }
     free(version);
     free(away);

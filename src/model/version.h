@@ -36,11 +36,6 @@ int version_save(const struct deepsad_model *model, const char *directory,
 /* The version is gone at once or not at all; DEEPSAD_NOT_FOUND where it is not there. */
 int version_remove(const char *directory, unsigned number, struct deepsad_error *error);
 
-/* Removes what writers left in MODELS/NAME that were killed: temporary names of processes
- * that are not there any more, a minute after the last change (a process may be another
- * container's), all of them after an hour. version_save does it too. */
-void version_clean_staging(const char *directory);
-
 /* file: of a path that is a file, MODELS/NAME (its live version) or MODELS/NAME/<n>;
  * directory: MODELS/NAME, or NULL where the path is a file outside a model directory.
  * free() both. */
