@@ -31,7 +31,6 @@ struct audit *audit_new(void)
     struct audit *audit = calloc(1, sizeof *audit);
     if (audit != NULL) {
         pthread_mutex_init(&audit->mutex, NULL);
-        audit->sink.descriptor = -1;
         audit->allowance = REFUSALS_AT_ONCE;
     }
     return audit;
@@ -48,7 +47,7 @@ void audit_free(struct audit *audit)
 
 int audit_open(struct audit_sink *out, const char *where, struct deepsad_error *error)
 {
-    struct audit_sink sink = {.kind = AUDIT_FILE, .descriptor = -1};
+    struct audit_sink sink = {.kind = AUDIT_FILE};
     if (strcmp(where, "none") == 0 || strcmp(where, "log") == 0) {
         sink.kind = where[0] == 'n' ? AUDIT_NONE : AUDIT_LOG;
         *out = sink;
@@ -67,7 +66,7 @@ void audit_close(struct audit_sink *sink)
     if (sink->kind == AUDIT_FILE) {
         close(sink->descriptor);
     }
-    *sink = (struct audit_sink){.kind = AUDIT_NONE, .descriptor = -1};
+    *sink = (struct audit_sink){.kind = AUDIT_NONE};
 }
 
 void audit_set(struct audit *audit, const struct audit_sink *sink)

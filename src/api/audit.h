@@ -25,7 +25,7 @@ void audit_free(struct audit *audit);
 /* Where lines go; plain value. */
 struct audit_sink {
     enum { AUDIT_NONE, AUDIT_LOG, AUDIT_FILE } kind;
-    int descriptor; /* of AUDIT_FILE, else -1 */
+    int descriptor; /* of AUDIT_FILE */
 };
 
 /* "log", "none", or the path of a file that is appended to. */

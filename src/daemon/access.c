@@ -34,7 +34,7 @@ static int load_tokens(struct tokens **out, const struct config *config, bool as
         return DEEPSAD_OK;
     }
     struct deepsad_error fault = {0};
-    int status = check_mode(path, error);
+    int status = check_mode(path, &fault);
     if (status == DEEPSAD_OK) {
         status = tokens_read(out, path, &fault);
     }
@@ -102,7 +102,7 @@ static int check_exposure(const struct config *config, const struct access_next 
 int access_load(struct access_next *out, const struct config *config,
                 const struct access *running, struct deepsad_error *error)
 {
-    struct access_next next = {.audit = {.descriptor = -1}};
+    struct access_next next = {.tokens = NULL};
     int status =
         load_tokens(&next.tokens, config, running != NULL && running->asked, error);
     if (status == DEEPSAD_OK) {
@@ -133,7 +133,7 @@ void access_next_done(struct access_next *next)
     tokens_unref(next->tokens);
     tls_credentials_unref(next->credentials);
     audit_close(&next->audit);
-    *next = (struct access_next){.audit = {.descriptor = -1}};
+    *next = (struct access_next){.tokens = NULL};
 }
 
 /* ---- Taking over ------------------------------------------------------------------- */
@@ -152,7 +152,7 @@ void access_reload(struct access *access, struct access_next *next,
         tls_credentials_unref(next->credentials);
     }
     audit_set(access->audit, &next->audit);
-    *next = (struct access_next){.audit = {.descriptor = -1}};
+    *next = (struct access_next){.tokens = NULL};
 }
 
 int access_start(struct access *access, struct access_next *next,
@@ -163,8 +163,7 @@ int access_start(struct access *access, struct access_next *next,
     access->audit = audit_new();
     bool made = access->auth != NULL && access->quota != NULL && access->audit != NULL;
     if (made && next->credentials != NULL) {
-        tls_credentials_ref(next->credentials);
-        access->tls = tls_new(next->credentials);
+        access->tls = tls_new();
         made = access->tls != NULL;
     }
     if (!made) {

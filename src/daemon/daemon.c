@@ -142,7 +142,7 @@ static int load_next(struct daemon *daemon, struct deepsad_error *error)
     if (status != DEEPSAD_OK) {
         return status;
     }
-    struct access_next access = {.audit = {.descriptor = -1}};
+    struct access_next access = {.tokens = NULL};
     struct registry_options options = config_registry(&next);
     options.directory = daemon->models_directory; /* the learner's, too */
     status = use_socket(&next, &daemon->activation, error);
@@ -479,7 +479,7 @@ int daemon_check_models(const struct config *config, struct deepsad_error *error
 {
     struct registry_options options = config_registry(config);
     struct registry *registry;
-    struct access_next access = {.audit = {.descriptor = -1}};
+    struct access_next access = {.tokens = NULL};
     int status = check_state(config->state.directory, error);
     if (status == DEEPSAD_OK) {
         status = access_load(&access, config, NULL, error);

@@ -10,6 +10,9 @@
 
 enum { MODEL_NAME_MAX = 64 };
 
+/* A request without any token: it is told how to show one. */
+static const char no_token[] = "no token";
+
 struct auth {
     pthread_mutex_t mutex;
     struct tokens *tokens;
@@ -50,13 +53,6 @@ static struct tokens *acquire(struct auth *auth)
     return tokens;
 }
 
-bool auth_asks(struct auth *auth)
-{
-    struct tokens *tokens = acquire(auth);
-    tokens_unref(tokens);
-    return tokens != NULL;
-}
-
 /* What follows "Bearer "; false: the field is something else. */
 static bool read_bearer(struct http_text *out, struct http_text field)
 {
@@ -80,7 +76,7 @@ void auth_begin(struct auth *auth, struct request *request, const struct head *h
         return;
     }
     if (head->authorizations == 0) {
-        request->refusal = "no token";
+        request->refusal = no_token;
         return;
     }
     if (!read_bearer(&text, head->authorization)) {
@@ -109,7 +105,7 @@ void auth_end(struct request *request)
 
 static bool refuse(struct request *request, struct reply *reply)
 {
-    bool none = strcmp(request->refusal, "no token") == 0;
+    bool none = request->refusal == no_token;
     reply_problem(request, reply, 401,
                   none ? "a token is needed: Authorization: Bearer TOKEN"
                        : "the token is refused: %s",

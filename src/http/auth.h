@@ -24,8 +24,6 @@ void auth_free(struct auth *auth);
 
 /* Takes over the reference; NULL: nobody is asked. At any time. */
 void auth_set(struct auth *auth, struct tokens *tokens);
-/* Whether requests are asked for tokens. */
-bool auth_asks(struct auth *auth);
 
 /* Finds the token of a request and keeps it there, with a reference that auth_end() gives
  * back. Where there is none that is good, request->refusal says why. */

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -22,9 +23,8 @@ struct quota {
     uint64_t seed; /* so that nobody can aim at another's place */
     struct place (*groups)[PLACES];
     pthread_mutex_t locks[LOCKS]; /* each guards the groups of its remainder */
-    pthread_mutex_t limit_lock;   /* guards the two below; a leaf */
-    double interval;              /* seconds a request; 0 = no limit */
-    double burst;
+    _Atomic double interval;      /* seconds a request; 0 = no limit */
+    _Atomic double burst;
 };
 
 struct quota *quota_new(void)
@@ -41,7 +41,6 @@ struct quota *quota_new(void)
     for (size_t i = 0; i < LOCKS; i++) {
         pthread_mutex_init(&quota->locks[i], NULL);
     }
-    pthread_mutex_init(&quota->limit_lock, NULL);
     return quota;
 }
 
@@ -53,17 +52,14 @@ void quota_free(struct quota *quota)
     for (size_t i = 0; i < LOCKS; i++) {
         pthread_mutex_destroy(&quota->locks[i]);
     }
-    pthread_mutex_destroy(&quota->limit_lock);
     free(quota->groups);
     free(quota);
 }
 
 void quota_set(struct quota *quota, double rate, double burst)
 {
-    pthread_mutex_lock(&quota->limit_lock);
-    quota->interval = rate > 0 ? 1 / rate : 0;
-    quota->burst = burst < 1 ? 1 : floor(burst);
-    pthread_mutex_unlock(&quota->limit_lock);
+    atomic_store(&quota->interval, rate > 0 ? 1 / rate : 0);
+    atomic_store(&quota->burst, burst < 1 ? 1 : floor(burst));
 }
 
 /* splitmix64's finaliser. */
@@ -117,9 +113,8 @@ static void describe(struct quota_state *out, double interval, double burst, dou
 
 bool quota_take(struct quota *quota, struct quota_state *out, uint64_t client, double now)
 {
-    pthread_mutex_lock(&quota->limit_lock);
-    double interval = quota->interval, burst = quota->burst;
-    pthread_mutex_unlock(&quota->limit_lock);
+    double interval = atomic_load_explicit(&quota->interval, memory_order_relaxed);
+    double burst = atomic_load_explicit(&quota->burst, memory_order_relaxed);
     *out = (struct quota_state){.limited = false};
     if (interval <= 0) {
         return true;

@@ -32,6 +32,7 @@
 #include "http/accept.h"
 #include "http/connection.h"
 #include "http/exchange.h"
+#include "http/fields.h"
 #include "http/head.h"
 #include "http/listen.h"
 #include "http/response.h"
@@ -39,7 +40,6 @@
 #include "http/tls.h"
 
 enum {
-    FIELD_GAP_MAX = 256,      /* white space between a field's name and its value */
     DRAIN_HEADS_MS = 1000,    /* for first requests that are on their way */
     LONG_ANSWER = 64 << 10,   /* bytes */
     THREAD_STACK = 512 << 10, /* bytes */
@@ -58,15 +58,33 @@ struct server {
     uint64_t drain_began_ms;
 };
 
+/* Milliseconds that a connection may be in a phase. */
+static unsigned phase_time(const struct server *server, enum connection_phase phase)
+{
+    const atomic_uint *limit = &server->exchanges.limits.reply_ms;
+    if (phase == CONNECTION_HEAD) {
+        limit = &server->exchanges.limits.head_ms;
+    } else if (phase == CONNECTION_BODY) {
+        limit = &server->exchanges.limits.body_ms;
+    } else if (phase == CONNECTION_IDLE) {
+        limit = &server->exchanges.limits.idle_ms;
+    }
+    return atomic_load_explicit(limit, memory_order_relaxed);
+}
+
+static bool enter(const struct server *server, struct connection *own,
+                  enum connection_phase phase)
+{
+    return connection_enter(own, phase, phase_time(server, phase));
+}
+
 /* ---- The answer ---- */
 
 static enum MHD_Result send_reply(struct server *server, struct exchange *exchange,
                                   struct MHD_Connection *connection)
 {
     struct reply *reply = &exchange->reply;
-    unsigned reply_ms =
-        atomic_load_explicit(&server->exchanges.limits.reply_ms, memory_order_relaxed);
-    if (!connection_enter(exchange->connection, CONNECTION_REPLY, reply_ms)) {
+    if (!enter(server, exchange->connection, CONNECTION_REPLY)) {
         return MHD_NO;
     }
     if (reply->body.failed) {
@@ -139,9 +157,7 @@ static void submit(struct server *server, struct exchange *exchange)
 static enum MHD_Result hand_over(struct server *server, struct exchange *exchange,
                                  struct MHD_Connection *connection)
 {
-    unsigned reply_ms =
-        atomic_load_explicit(&server->exchanges.limits.reply_ms, memory_order_relaxed);
-    if (!connection_enter(exchange->connection, CONNECTION_WORK, reply_ms)) {
+    if (!enter(server, exchange->connection, CONNECTION_WORK)) {
         return MHD_NO;
     }
     exchange->task.run = run_exchange;
@@ -153,73 +169,12 @@ static enum MHD_Result hand_over(struct server *server, struct exchange *exchang
 
 /* ---- The library's callbacks ---- */
 
-struct head_pass {
-    struct head head;
-    struct request *request;
-    const char *end; /* of the field before, or NULL */
-};
-
-/* Up to 0.9.x the library hands out fields where they lie in its buffer, one behind the
- * other, and what follows a line is only known from there. Of a field that goes on on a
- * second line it appends that to the name ("Content-Length24"), so the value begins
- * within the name or elsewhere; a NUL byte ends a value before its line ends. */
-static bool is_out_of_place(struct head_pass *pass, const char *name, size_t name_length,
-                            const char *value, size_t value_length)
+static enum MHD_Result on_head(struct server *server, struct connection *own,
+                               struct MHD_Connection *connection, const char *path,
+                               const char *method, const char *version, void **state)
 {
-#if MHD_VERSION < 0x01000000
-    const char *end = pass->end;
-    pass->end = value == NULL ? NULL : value + value_length;
-    if (value == NULL) {
-        return false;
-    }
-    for (const char *at = name + name_length; at != value; at++) {
-        if (at > value || at > name + name_length + FIELD_GAP_MAX ||
-            (*at != '\0' && *at != ' ' && *at != '\t')) {
-            return true;
-        }
-    }
-    return end != NULL && name != end + 1 && name != end + 2;
-#else
-    (void)pass, (void)name, (void)name_length, (void)value, (void)value_length;
-    return false;
-#endif
-}
-
-static void add_argument(struct request *request, struct http_text name,
-                         struct http_text value)
-{
-    if (request->argument_count == REQUEST_ARGUMENTS_MAX) {
-        request->arguments_excess = true;
-        return;
-    }
-    request->arguments[request->argument_count].name = name;
-    request->arguments[request->argument_count++].value = value;
-}
-
-static enum MHD_Result on_header(void *closure, enum MHD_ValueKind kind, const char *name,
-                                 size_t name_length, const char *value,
-                                 size_t value_length)
-{
-    struct head_pass *pass = closure;
-    if (kind == MHD_GET_ARGUMENT_KIND) {
-        add_argument(pass->request, (struct http_text){name, name_length},
-                     (struct http_text){value == NULL ? "" : value, value_length});
-        return MHD_YES;
-    }
-    pass->head.is_folded |= is_out_of_place(pass, name, name_length, value, value_length);
-    head_add(&pass->head, pass->request, name, name_length, value, value_length);
-    return MHD_YES;
-}
-
-static enum MHD_Result on_head(struct server *server, struct MHD_Connection *connection,
-                               const char *path, const char *method, const char *version,
-                               void **state)
-{
-    struct connection *own = accept_find(connection);
-    struct thread *thread = own == NULL ? NULL : own->closure;
-    struct exchange *exchange = thread == NULL ? NULL : thread_take_exchange(thread);
-    unsigned body_ms =
-        atomic_load_explicit(&server->exchanges.limits.body_ms, memory_order_relaxed);
+    struct thread *thread = own->closure;
+    struct exchange *exchange = thread_take_exchange(thread);
     if (exchange == NULL) {
         return MHD_NO;
     }
@@ -232,17 +187,15 @@ static enum MHD_Result on_head(struct server *server, struct MHD_Connection *con
     *state = exchange;
     accept_note_certificate(own, connection);
     exchange_start(&server->exchanges, exchange);
-    if (!connection_enter(own, CONNECTION_BODY, body_ms)) {
+    if (!enter(server, own, CONNECTION_BODY)) {
         return MHD_NO;
     }
-    struct head_pass pass = {.request = &exchange->request};
-    head_add_target(&pass.head, path);
-    MHD_get_connection_values_n(
-        connection, (enum MHD_ValueKind)(MHD_HEADER_KIND | MHD_GET_ARGUMENT_KIND),
-        on_header, &pass);
-    exchange_head(&server->exchanges, exchange, &pass.head,
-                  strcmp(version, "HTTP/1.1") == 0, &thread->ids);
-    bool unread = pass.head.expects || exchange->reply.status == 400 ||
+    struct head head = {0};
+    head_add_target(&head, path);
+    fields_read(&head, &exchange->request, connection);
+    exchange_head(&server->exchanges, exchange, &head, strcmp(version, "HTTP/1.1") == 0,
+                  &thread->ids);
+    bool unread = head.expects || exchange->reply.status == 400 ||
                   exchange->request.content_length > exchange_discard_max(exchange);
     if (exchange->refused && unread) {
         exchange->reply.close = true;
@@ -251,13 +204,14 @@ static enum MHD_Result on_head(struct server *server, struct MHD_Connection *con
     return MHD_YES;
 }
 
-static enum MHD_Result serve(struct server *server, struct MHD_Connection *connection,
-                             const char *path, const char *method, const char *version,
-                             const char *bytes, size_t *size, void **state)
+static enum MHD_Result serve(struct server *server, struct connection *own,
+                             struct MHD_Connection *connection, const char *path,
+                             const char *method, const char *version, const char *bytes,
+                             size_t *size, void **state)
 {
     struct exchange *exchange = *state;
     if (exchange == NULL) {
-        return on_head(server, connection, path, method, version, state);
+        return on_head(server, own, connection, path, method, version, state);
     }
     if (*size > 0) {
         size_t taken = *size;
@@ -283,9 +237,7 @@ static enum MHD_Result serve(struct server *server, struct MHD_Connection *conne
         return hand_over(server, exchange, connection);
     }
     if (stage != EXCHANGE_HANDLED) {
-        unsigned reply_ms = atomic_load_explicit(&server->exchanges.limits.reply_ms,
-                                                 memory_order_relaxed);
-        if (!connection_enter(exchange->connection, CONNECTION_WORK, reply_ms)) {
+        if (!enter(server, exchange->connection, CONNECTION_WORK)) {
             return MHD_NO;
         }
         exchange_handle(&server->exchanges, exchange);
@@ -297,10 +249,8 @@ static enum MHD_Result serve(struct server *server, struct MHD_Connection *conne
  * sent once the kernel has it, which may be megabytes before the client has. */
 static unsigned idle_time(struct server *server, const struct exchange *exchange)
 {
-    unsigned idle_ms =
-        atomic_load_explicit(&server->exchanges.limits.idle_ms, memory_order_relaxed);
-    unsigned reply_ms =
-        atomic_load_explicit(&server->exchanges.limits.reply_ms, memory_order_relaxed);
+    unsigned idle_ms = phase_time(server, CONNECTION_IDLE);
+    unsigned reply_ms = phase_time(server, CONNECTION_REPLY);
     bool behind = exchange->sent > LONG_ANSWER && reply_ms < idle_ms &&
                   connection_unsent(exchange->connection->descriptor);
     return behind ? reply_ms : idle_ms;
@@ -312,13 +262,13 @@ static enum MHD_Result on_request(void *closure, struct MHD_Connection *connecti
                                   void **state)
 {
     struct connection *own = accept_find(connection);
-    struct thread *thread = own == NULL ? NULL : own->closure;
-    if (thread == NULL) {
+    if (own == NULL) {
         return MHD_NO;
     }
+    struct thread *thread = own->closure;
     atomic_store_explicit(&thread->busy_since, connection_now(), memory_order_relaxed);
     enum MHD_Result result =
-        serve(closure, connection, path, method, version, bytes, size, state);
+        serve(closure, own, connection, path, method, version, bytes, size, state);
     atomic_store_explicit(&thread->busy_since, 0, memory_order_relaxed);
     return result;
 }
@@ -371,7 +321,7 @@ static void on_connection(void *closure, struct MHD_Connection *connection,
     }
     *context = own;
     connection_add(&server->connections, own, descriptor,
-                   atomic_load(&server->exchanges.limits.head_ms));
+                   phase_time(server, CONNECTION_HEAD));
 }
 
 /* Paths are matched as they were sent. */

@@ -29,11 +29,6 @@ struct tls {
 
 /* ---- Credentials ------------------------------------------------------------------- */
 
-void tls_credentials_ref(struct tls_credentials *credentials)
-{
-    atomic_fetch_add(&credentials->references, 1);
-}
-
 void tls_credentials_unref(struct tls_credentials *credentials)
 {
     if (credentials == NULL || atomic_fetch_sub(&credentials->references, 1) != 1) {
@@ -193,12 +188,11 @@ int tls_load(struct tls_credentials **out, const struct tls_files *files,
 
 /* ---- Of a server ------------------------------------------------------------------- */
 
-struct tls *tls_new(struct tls_credentials *credentials)
+struct tls *tls_new(void)
 {
     struct tls *tls = calloc(1, sizeof *tls);
     if (tls != NULL) {
         pthread_mutex_init(&tls->mutex, NULL);
-        tls->credentials = credentials;
     }
     return tls;
 }
@@ -277,7 +271,7 @@ struct tls_credentials *tls_begin(struct tls *tls, gnutls_session_t session)
 {
     pthread_mutex_lock(&tls->mutex);
     struct tls_credentials *credentials = tls->credentials;
-    tls_credentials_ref(credentials);
+    atomic_fetch_add(&credentials->references, 1);
     pthread_mutex_unlock(&tls->mutex);
     gnutls_session_set_ptr(session, credentials);
     if (credentials->clients != TLS_CLIENTS_NONE) {

@@ -38,14 +38,13 @@ struct tls_credentials;
 /* Reads and checks the files; errors name the file. */
 int tls_load(struct tls_credentials **out, const struct tls_files *files,
              struct deepsad_error *error);
-void tls_credentials_ref(struct tls_credentials *credentials);
 /* Accepts NULL. */
 void tls_credentials_unref(struct tls_credentials *credentials);
 /* Seconds since 1970 at which the server's certificate ends. */
 int64_t tls_credentials_expire(const struct tls_credentials *credentials);
 
-/* Takes over the reference. NULL: out of memory. */
-struct tls *tls_new(struct tls_credentials *credentials);
+/* At first without credentials. NULL: out of memory. */
+struct tls *tls_new(void);
 void tls_free(struct tls *tls);
 /* Takes over the reference; for connections from now on. */
 void tls_set(struct tls *tls, struct tls_credentials *credentials);
