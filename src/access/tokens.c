@@ -276,16 +276,6 @@ int tokens_read(struct tokens **out, const char *path, struct deepsad_error *err
 
 /* ---- Writing ----------------------------------------------------------------------- */
 
-static json_t *show_time(int64_t time_ms)
-{
-    char text[CLOCK_RFC3339_SIZE];
-    if (time_ms == 0) {
-        return json_null();
-    }
-    clock_format_rfc3339(text, time_ms);
-    return json_string(text);
-}
-
 static json_t *show_token(const struct token *token)
 {
     char hash[2 * TOKEN_HASH_SIZE + 1];
@@ -300,8 +290,8 @@ static json_t *show_token(const struct token *token)
     }
     return json_pack("{ss ss ss so so so}", "id", token->id, "name", token->name,
                      "sha256", hash, "grants", grants, "created_at",
-                     show_time(token->created_at_ms), "expires_at",
-                     show_time(token->expires_at_ms));
+                     json_time(token->created_at_ms), "expires_at",
+                     json_time(token->expires_at_ms));
 }
 
 static char *show(const struct tokens *tokens)

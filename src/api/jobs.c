@@ -43,8 +43,8 @@ static json_t *show_job(const struct app *app, const struct store_job *job)
 {
     json_t *shown = json_pack(
         "{ss ss ss so so so so so}", "job", job->id, "model", job->model, "state",
-        job->state, "created_at", value_time(job->created_at_ms), "started_at",
-        value_time(job->started_at_ms), "finished_at", value_time(job->finished_at_ms),
+        job->state, "created_at", json_time(job->created_at_ms), "started_at",
+        json_time(job->started_at_ms), "finished_at", json_time(job->finished_at_ms),
         "version", value_version(job->version), "progress", progress_of(app, job));
     json_t *detail = job->detail == NULL ? NULL : json_read(job->detail);
     if (shown != NULL && json_is_object(detail) &&
@@ -68,18 +68,33 @@ static json_t *show_jobs(const struct app *app, const struct store_jobs *jobs)
     return list;
 }
 
+/* The job, if there is one of a model that the client may operate. False: the reply is
+ * the problem; else store_job_done() it. */
+static bool find_job(const struct app *app, struct store_job *job,
+                     const struct request *request, struct reply *reply, const char *id)
+{
+    struct deepsad_error error = {0};
+    if (store_job_get(app->store, job, id, &error) != DEEPSAD_OK) {
+        endpoint_fail(request, reply, &error);
+        return false;
+    }
+    if (!auth_allows(request, ROLE_OPERATE, job->model)) {
+        store_job_done(job);
+        reply_problem(request, reply, 404, "there is no job \"%s\"", id);
+        return false;
+    }
+    return true;
+}
+
 /* The job with that status; the reply is the problem where it cannot be read. */
 static void reply_job(const struct app *app, const struct request *request,
                       struct reply *reply, unsigned status, const char *id)
 {
     struct store_job job;
-    struct deepsad_error error = {0};
-    if (store_job_get(app->store, &job, id, &error) != DEEPSAD_OK) {
-        endpoint_fail(request, reply, &error);
-        return;
+    if (find_job(app, &job, request, reply, id)) {
+        reply_json(request, reply, status, show_job(app, &job));
+        store_job_done(&job);
     }
-    reply_json(request, reply, status, show_job(app, &job));
-    store_job_done(&job);
 }
 
 /* ---- Starting ---------------------------------------------------------------------- */
@@ -181,34 +196,12 @@ void handle_jobs(void *closure, struct request *request, struct reply *reply)
 
 /* ---- One --------------------------------------------------------------------------- */
 
-/* Whether the client may see jobs of the job's model; else it is not there, 404. */
-static bool is_visible(const struct app *app, const char *id,
-                       const struct request *request, struct reply *reply)
-{
-    struct store_job job;
-    struct deepsad_error error = {0};
-    if (request->token == NULL) {
-        return true;
-    }
-    if (store_job_get(app->store, &job, id, &error) != DEEPSAD_OK) {
-        endpoint_fail(request, reply, &error);
-        return false;
-    }
-    bool visible = auth_allows(request, ROLE_OPERATE, job.model);
-    store_job_done(&job);
-    if (!visible) {
-        reply_problem(request, reply, 404, "there is no job \"%s\"", id);
-    }
-    return visible;
-}
-
 void handle_job(void *closure, struct request *request, struct reply *reply)
 {
     struct app *app = closure;
     char id[STORE_ID_MAX + 1];
     if (query_none(request, reply) && endpoint_has_store(app, request, reply) &&
-        endpoint_id(id, 0, "job", request, reply) &&
-        is_visible(app, id, request, reply)) {
+        endpoint_id(id, 0, "job", request, reply)) {
         reply_job(app, request, reply, 200, id);
     }
 }
@@ -218,13 +211,25 @@ static void refuse_cancel(const struct app *app, const char *id,
                           const struct request *request, struct reply *reply)
 {
     struct store_job job;
-    struct deepsad_error error = {0};
-    if (store_job_get(app->store, &job, id, &error) != DEEPSAD_OK) {
-        endpoint_fail(request, reply, &error);
-        return;
+    if (find_job(app, &job, request, reply, id)) {
+        reply_problem(request, reply, 409, "job %s has ended already: %s", id, job.state);
+        store_job_done(&job);
     }
-    reply_problem(request, reply, 409, "job %s has ended already: %s", id, job.state);
+}
+
+/* Whether it is one that the client may cancel; without tokens everybody may. */
+static bool may_cancel(const struct app *app, const char *id,
+                       const struct request *request, struct reply *reply)
+{
+    struct store_job job;
+    if (request->token == NULL) {
+        return true;
+    }
+    if (!find_job(app, &job, request, reply, id)) {
+        return false;
+    }
     store_job_done(&job);
+    return true;
 }
 
 void handle_job_cancel(void *closure, struct request *request, struct reply *reply)
@@ -235,7 +240,7 @@ void handle_job_cancel(void *closure, struct request *request, struct reply *rep
     if (!query_none(request, reply) || !endpoint_has_store(app, request, reply) ||
         !endpoint_has_learner(app, request, reply) ||
         !endpoint_id(id, 0, "job", request, reply) ||
-        !is_visible(app, id, request, reply)) {
+        !may_cancel(app, id, request, reply)) {
         return;
     }
     int status = learner_cancel(app->learner, id, &error);

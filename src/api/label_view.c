@@ -3,6 +3,7 @@
 
 #include "api/label_rows.h"
 #include "api/values.h"
+#include "base/json.h"
 
 static const char *state_of(const struct store_label *label)
 {
@@ -18,8 +19,8 @@ json_t *label_view(const struct store_label *label)
         label->sample_id, "verdict", label_verdict_name(label->verdict), "state",
         state_of(label), "analyst", value_text(label->analyst), "reason",
         value_text(label->reason), "note", value_text(label->note), "supersedes",
-        value_id(label->supersedes), "created_at", value_time(label->created_at_ms),
-        "withdrawn_at", value_time(label->withdrawn_at_ms), "conflict",
+        value_id(label->supersedes), "created_at", json_time(label->created_at_ms),
+        "withdrawn_at", json_time(label->withdrawn_at_ms), "conflict",
         label->in_force && label->conflict, "quarantine", value_text(label->quarantine));
 }
 

@@ -17,6 +17,7 @@
 #include "api/models.h"
 #include "api/values.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "http/auth.h"
 
 /* ---- Adding ------------------------------------------------------------------------ */
@@ -188,7 +189,7 @@ static json_t *show_added(const struct store_labels *labels)
         json_t *one = json_pack(
             "{ss ss ss so so}", "label_id", label->id, "sample_id", label->sample_id,
             "verdict", label_verdict_name(label->verdict), "supersedes",
-            value_id(label->supersedes), "created_at", value_time(label->created_at_ms));
+            value_id(label->supersedes), "created_at", json_time(label->created_at_ms));
         if (json_array_append_new(list, one) != 0) {
             json_decref(list);
             return NULL;

@@ -2,6 +2,7 @@
 #include "api/learning_view.h"
 
 #include "api/values.h"
+#include "base/json.h"
 
 /* ---- Labels ------------------------------------------------------------------------ */
 
@@ -60,7 +61,7 @@ static json_t *show_last(const struct learner_status *status)
         return json_null();
     }
     return json_pack("{ss so}", "job", status->last_job, "finished_at",
-                     value_time(status->last_finished_at_ms));
+                     json_time(status->last_finished_at_ms));
 }
 
 static json_t *show_retraining(const struct learner_status *status, bool by_itself)
@@ -74,7 +75,7 @@ static json_t *show_retraining(const struct learner_status *status, bool by_itse
         json_pack("{sI sI}", "changes", (json_int_t)status->changes, "trigger",
                   (json_int_t)status->min_labels),
         "last", show_last(status), "next",
-        json_pack("{so so}", "at", value_time(status->next_at_ms), "trigger",
+        json_pack("{so so}", "at", json_time(status->next_at_ms), "trigger",
                   show_trigger(status, by_itself)));
 }
 

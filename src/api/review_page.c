@@ -8,6 +8,7 @@
 #include "api/label_view.h"
 #include "api/models.h"
 #include "api/values.h"
+#include "base/json.h"
 
 enum { REVIEW_LIMIT = 20, EXPLAINED_MAX = 10 /* features of a row */ };
 
@@ -103,7 +104,7 @@ static int show_row(json_t **out, struct page *page, size_t index,
     if (status == DEEPSAD_OK) {
         *out =
             json_pack("{ss so so so sb ss ss so so so so}", "sample_id", row->sample.id,
-                      "scored_at", value_time(row->sample.scored_at_ms), "score",
+                      "scored_at", json_time(row->sample.scored_at_ms), "score",
                       value_float(row->score), "p_value", value_float(row->p_value),
                       "anomalous", (double)row->p_value <= page->entry->alpha, "reason",
                       review_why_names[row->reason], "why", row->why, "features",

@@ -5,6 +5,7 @@
 #include "api/label_view.h"
 #include "api/models.h"
 #include "api/values.h"
+#include "base/json.h"
 
 /* By name where the sample has the form of the model's live version, else an array. */
 static json_t *show_features(struct app *app, const struct request *request,
@@ -43,7 +44,7 @@ static void show(struct app *app, const char *model, const struct store_samples 
     }
     reply_json(request, reply, 200,
                json_pack("{ss ss so so so so so sb so}", "model", model, "sample_id",
-                         sample->id, "scored_at", value_time(sample->scored_at_ms),
+                         sample->id, "scored_at", json_time(sample->scored_at_ms),
                          "version", value_version(sample->version), "score",
                          value_float(sample->score), "p_value",
                          value_float(sample->p_value), "features",

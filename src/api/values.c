@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/number.h"
 #include "deepsad.h"
 
@@ -31,16 +30,6 @@ json_t *value_float(float number)
     }
     text[number_format_float(text, number)] = '\0';
     return json_real(strtod(text, NULL));
-}
-
-json_t *value_time(int64_t realtime_ms)
-{
-    char text[CLOCK_RFC3339_SIZE];
-    if (realtime_ms == 0) {
-        return json_null();
-    }
-    clock_format_rfc3339(text, realtime_ms);
-    return json_string(text);
 }
 
 json_t *value_version(unsigned number)

@@ -10,7 +10,6 @@ json_t *value_text(const char *text);    /* NULL is null */
 json_t *value_id(const char *id);        /* "" is null */
 json_t *value_number(double number);     /* null where it is not finite */
 json_t *value_float(float number);       /* as above, with the digits of a float */
-json_t *value_time(int64_t realtime_ms); /* RFC 3339; 0 is null */
 json_t *value_version(unsigned number);  /* a text; 0 is null */
 
 /* Features of a row: by name, null = missing. */

@@ -22,7 +22,7 @@ static json_t *show_record(const struct app *app, const char *model, unsigned nu
     }
     json_t *shown =
         json_pack("{so so so}", "parent", value_version(record.parent), "job",
-                  value_id(record.job), "created_at", value_time(record.created_at_ms));
+                  value_id(record.job), "created_at", json_time(record.created_at_ms));
     json_t *detail = record.detail == NULL ? NULL : json_read(record.detail);
     if (json_is_object(detail)) {
         json_object_update_missing(shown, detail);

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 enum {
     PIECE = 64,  /* bytes of text handed to the library at a time */
     VALUE = 256, /* most that the library allocates for one byte of text */
@@ -153,6 +155,16 @@ int json_parse(json_t **out, const char *text, size_t length, size_t flags,
     }
     *out = json;
     return DEEPSAD_OK;
+}
+
+json_t *json_time(int64_t realtime_ms)
+{
+    char text[CLOCK_RFC3339_SIZE];
+    if (realtime_ms == 0) {
+        return json_null();
+    }
+    clock_format_rfc3339(text, realtime_ms);
+    return json_string(text);
 }
 
 /* ---- Printing ---------------------------------------------------------------------- */

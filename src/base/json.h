@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 
@@ -22,6 +23,9 @@ json_t *json_parse_text(const char *text, size_t length, size_t flags,
 
 /* The same of a text that we wrote. NULL: not parsed. */
 json_t *json_read(const char *text);
+
+/* A time in RFC 3339; null for 0. NULL: out of memory. */
+json_t *json_time(int64_t realtime_ms);
 
 /* json_dumps() that is whole or NULL: jansson leaves out what it has no memory for. */
 char *json_print(const json_t *json, size_t flags);

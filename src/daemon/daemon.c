@@ -242,10 +242,6 @@ static size_t connection_limit(const struct config *config)
     }
     size_t room = limit.rlim_cur > others ? (size_t)limit.rlim_cur - others : 1;
     room = room < config->server.threads ? config->server.threads : room;
-    log_event(LOG_LEVEL_WARNING,
-              "fewer connections than server.connections: the limit of "
-              "open files is too low (ulimit -n, LimitNOFILE)",
-              LOG_INTEGER("connections", room), LOG_INTEGER("files", limit.rlim_cur));
     return room;
 }
 
@@ -316,12 +312,24 @@ static void drain(struct daemon *daemon)
     }
 }
 
+static void log_connection_limit(const struct config *config)
+{
+    size_t limit = connection_limit(config);
+    if (limit < config->server.connections) {
+        log_event(LOG_LEVEL_WARNING,
+                  "fewer connections than server.connections: the limit of open files is "
+                  "too low (ulimit -n, LimitNOFILE)",
+                  LOG_INTEGER("connections", limit),
+                  LOG_INTEGER("server.connections", config->server.connections));
+    }
+}
+
 static void serve(struct daemon *daemon)
 {
     const char *address = server_address(daemon->app.servers[0]);
-    const char *scheme = strncmp(address, "unix:", 5) == 0 ? ""
-                         : daemon->access.tls == NULL      ? "http://"
-                                                           : "https://";
+    const char *scheme = listen_is_unix(address)      ? ""
+                         : daemon->access.tls == NULL ? "http://"
+                                                      : "https://";
     fprintf(stderr, "deepsadd: listening on %s%s\n", scheme, address);
     if (daemon->app.servers[1] != NULL) {
         log_event(LOG_LEVEL_INFO, "serving health and metrics",
@@ -330,6 +338,7 @@ static void serve(struct daemon *daemon)
     log_event(LOG_LEVEL_INFO, "started", LOG_TEXT("version", DEEPSAD_VERSION),
               LOG_TEXT("blas", matrix_blas_description()),
               LOG_INTEGER("threads", daemon->config.server.threads));
+    log_connection_limit(&daemon->config);
     access_log(&daemon->access, &daemon->config);
     log_models(daemon->app.registry);
     notify_send("READY=1");

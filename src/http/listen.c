@@ -31,7 +31,7 @@ static int refuse(const char *where, struct deepsad_error *error)
 
 static const char unix_prefix[] = "unix:";
 
-static bool is_unix(const char *where)
+bool listen_is_unix(const char *where)
 {
     return strncmp(where, unix_prefix, sizeof unix_prefix - 1) == 0;
 }
@@ -96,7 +96,7 @@ static int open_unix(int *descriptor, const char *where, struct deepsad_error *e
 
 void listen_remove(const char *address)
 {
-    if (is_unix(address)) {
+    if (listen_is_unix(address)) {
         unlink(address + sizeof unix_prefix - 1);
     }
 }
@@ -136,8 +136,8 @@ int listen_check(const char *where, struct deepsad_error *error)
 {
     struct place place;
     struct sockaddr_un address;
-    return is_unix(where) ? parse_unix(&address, where, error)
-                          : parse(&place, where, error);
+    return listen_is_unix(where) ? parse_unix(&address, where, error)
+                                 : parse(&place, where, error);
 }
 
 static bool is_loopback(const struct sockaddr *address)
@@ -166,7 +166,7 @@ int listen_is_local(bool *local, const char *where, struct deepsad_error *error)
 {
     struct place place;
     struct addrinfo *list = NULL;
-    if (is_unix(where)) {
+    if (listen_is_unix(where)) {
         *local = true;
         return DEEPSAD_OK;
     }
@@ -232,7 +232,7 @@ int listen_open(int *descriptor, char address[static LISTEN_ADDRESS_MAX],
                 const char *where, struct deepsad_error *error)
 {
     struct place place;
-    if (is_unix(where)) {
+    if (listen_is_unix(where)) {
         int opened = open_unix(descriptor, where, error);
         snprintf(address, LISTEN_ADDRESS_MAX, "%s", where);
         return opened;
@@ -312,7 +312,7 @@ int listen_connect(int *descriptor, const char *where, int seconds,
                    struct deepsad_error *error)
 {
     struct sockaddr_un address;
-    if (!is_unix(where)) {
+    if (!listen_is_unix(where)) {
         return connect_port(descriptor, where, seconds, error);
     }
     int status = parse_unix(&address, where, error);

@@ -27,6 +27,9 @@ void listen_describe(char address[static LISTEN_ADDRESS_MAX], int descriptor);
 /* Removes the file of "unix:/PATH", once nobody is to connect any more; else nothing. */
 void listen_remove(const char *address);
 
+/* Whether it is a "unix:/PATH". */
+bool listen_is_unix(const char *where);
+
 /* Whether only this machine reaches the address: *local. Names are looked up. */
 int listen_is_local(bool *local, const char *where, struct deepsad_error *error);
 

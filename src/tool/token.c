@@ -15,6 +15,7 @@
 
 #include "access/tokens.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/setting_value.h"
 #include "tool/options.h"
 #include "tool/terminal.h"
@@ -176,13 +177,6 @@ static int make(const struct token_values *values, const char *name)
 
 /* ---- list -------------------------------------------------------------------------- */
 
-static json_t *show_time(int64_t time_ms)
-{
-    char text[CLOCK_RFC3339_SIZE];
-    clock_format_rfc3339(text, time_ms);
-    return time_ms == 0 ? json_null() : json_string(text);
-}
-
 static void append_grants(struct buffer *out, const struct token *token)
 {
     for (size_t i = 0; i < token->grant_count; i++) {
@@ -198,7 +192,7 @@ static json_t *show(const struct token *token, int64_t now)
     json_t *shown = json_pack(
         "{ss ss ss# so so sb}", "id", token->id, "name", token->name, "roles",
         grants.data == NULL ? "" : grants.data, (int)grants.length, "created_at",
-        show_time(token->created_at_ms), "expires_at", show_time(token->expires_at_ms),
+        json_time(token->created_at_ms), "expires_at", json_time(token->expires_at_ms),
         "expired", token->expires_at_ms != 0 && token->expires_at_ms <= now);
     buffer_done(&grants);
     return shown;

@@ -193,9 +193,10 @@ def test_a_low_limit_of_open_files_is_said_and_kept_to(deepsadd, models, tmp_pat
         stderr=subprocess.PIPE, text=True,
         env={**ENVIRONMENT, "DEEPSADD_SERVER_CONNECTIONS_PER_IP": "0",
              "DEEPSADD_LIMITS_HEAD_TIME": "2s"})
+    first = process.stderr.readline()
     lines = [process.stderr.readline() for _ in range(2)]
+    assert "listening on" in first
     assert any("the limit of open files is too low" in line for line in lines), lines
-    first = next(line for line in lines if "listening on" in line)
     threading.Thread(target=process.stderr.read, daemon=True).start()
     address = ("127.0.0.1", int(first.strip().rsplit(":", 1)[1]))
     try:
