@@ -12,71 +12,39 @@ Root only; some minutes. The base image is made by debootstrap, as Debian's own 
     docker_image.py [--base DIR]"""
 import argparse
 import contextlib
-import http.client
 import json
 import os
 import pathlib
 import re
 import shutil
-import socket
-import subprocess
 import sys
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = ROOT / "build/release"
+from debian import ROOT, ask, bootstrap, free_port, run, say, train_plant
+
 STORE = ("--storage-driver", "vfs")
 BASE, IMAGE, NAME = "docker.io/library/debian:bookworm-slim", "localhost/deepsadd:test", "deepsadd-test"
 GOAL = 60e6  # bytes over the base image
-
-
-def say(what, value):
-    print(f"{what:46} {value}", flush=True)
-
-
-def run(*command, check=True, timeout=1500):
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False,
-                          timeout=timeout)
-    if check and done.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-    return done
 
 
 def podman(*command, **options):
     return run("podman", *STORE, "--cgroup-manager=cgroupfs", *command, **options)
 
 
-def mirror():
-    for path in [pathlib.Path("/etc/apt/sources.list"),
-                 *pathlib.Path("/etc/apt/sources.list.d").glob("*")]:
-        for found in re.findall(r"(?:^deb (?:\[[^]]*\] )?|^URIs: *)(https?://\S+)",
-                                path.read_text(encoding="utf-8") if path.is_file() else "", re.M):
-            if found.rstrip("/").endswith("/debian"):
-                return found
-    return "http://deb.debian.org/debian"
-
-
 def size_of(image):
-    return int(run("buildah", *STORE, "inspect", "--type", "image", "--format", "{{.FromImageID}}",
-                   image).returncode == 0 and
-               json.loads(podman("image", "inspect", image).stdout)[0]["Size"])
+    return json.loads(podman("image", "inspect", image).stdout)[0]["Size"]
 
 
 def make_base(folder):
     if run("buildah", *STORE, "inspect", "--type", "image", BASE, check=False).returncode == 0:
         return
-    if not (folder / ".complete").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        run("debootstrap", "--variant=minbase", "bookworm", folder, mirror())
-        for path in pathlib.Path("/etc/apt/apt.conf.d").glob("*"):
-            shutil.copy(path, folder / "etc/apt/apt.conf.d")
+    if bootstrap(folder):
         for junk in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man",
                      "usr/share/locale"):
             shutil.rmtree(folder / junk, ignore_errors=True)
         for directory in ("var/cache/apt/archives/partial", "var/lib/apt/lists/partial",
                           "usr/share/man/man8"):
             (folder / directory).mkdir(parents=True, exist_ok=True)
-        (folder / ".complete").touch()
     container = run("buildah", *STORE, "from", "scratch").stdout.strip()
     run("buildah", *STORE, "add", container, folder, "/")
     run("buildah", *STORE, "config", "--cmd", "bash", container)
@@ -92,12 +60,6 @@ def build():
     over = size_of(IMAGE) - size_of(BASE)
     say("size over the base image (goal 60 MB)", f"{over / 1e6:.1f} MB")
     return over
-
-
-def free_port():
-    with socket.socket() as own:
-        own.bind(("127.0.0.1", 0))
-        return own.getsockname()[1]
 
 
 @contextlib.contextmanager
@@ -118,18 +80,6 @@ def tool(volume, *command):
     return podman("run", "--rm", "--network=none", "--cgroups=disabled", "--read-only",
                   "--cap-drop=all", "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096",
                   "-v", f"{volume}:/var/lib/deepsad", IMAGE, *command)
-
-
-def ask(port, token, method, path, body=None):
-    client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    headers = {"Content-Type": "application/json"} if body else {}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    client.request(method, path, None if body is None else json.dumps(body), headers)
-    answer = client.getresponse()
-    text = answer.read().decode()
-    client.close()
-    return answer.status, text
 
 
 def wait_healthy():
@@ -154,17 +104,18 @@ def serve(volume, token, ports, label):
             f"{facts['Uid'].split()[0]}, {facts['CapBnd']}, {facts['NoNewPrivs']}")
         assert facts["Uid"].split()[0] == "10001" and int(facts["CapEff"], 16) == 0
         assert podman("exec", NAME, "sh", "-c", "touch /x", check=False).returncode != 0
-        assert ask(ports[0], None, "GET", "/v1/models")[0] == 401
-        score = ask(ports[0], token, "POST", "/v1/models/plant/score", {"samples": [[1, 2]]})
+        assert ask(ports[0], "GET", "/v1/models")[0] == 401
+        score = ask(ports[0], "POST", "/v1/models/plant/score", {"samples": [[1, 2]]}, token)
         assert score[0] == 200, score
         path = "/v1/models/plant/labels"
         if label is None:
-            answer = ask(ports[0], token, "POST", path, {"labels": [{"features": [1, 2],
-                                                                     "verdict": "normal"}]})
-            assert answer[0] == 201, answer
-            label = json.loads(answer[1])["labels"][0]["label_id"]
+            verdict = {"labels": [{"features": [1, 2], "verdict": "normal"}]}
+            status, answer = ask(ports[0], "POST", path, verdict, token)
+            assert status == 201, answer
+            label = answer["labels"][0]["label_id"]
         else:
-            assert label in ask(ports[0], token, "GET", path)[1]
+            listed = ask(ports[0], "GET", path, token=token)[1]["labels"]
+            assert [one["label_id"] for one in listed] == [label]
             say("label after a new start", "there")
         begin = time.monotonic()
         podman("stop", "-t", "20", NAME)
@@ -191,10 +142,7 @@ def main():
     volume = pathlib.Path("/var/tmp/deepsad-volume")
     shutil.rmtree(volume, ignore_errors=True)
     (volume / "models").mkdir(parents=True)
-    data = volume / "train.csv"
-    data.write_text("a,b,label\n" + "".join(f"{i % 7},{i % 11},\n" for i in range(300)),
-                    encoding="ascii")
-    run(BUILD / "deepsad", "train", data, "--out", volume / "models/plant")
+    train_plant(volume / "train.csv", volume / "models/plant")
     run("chown", "-R", "10001:10001", volume)
     ports = free_port(), free_port()
     with container(volume, ports):

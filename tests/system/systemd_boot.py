@@ -17,7 +17,6 @@ Root only; about two minutes. The network is the machine's: the port is a free o
 import argparse
 import contextlib
 import http.client
-import json
 import os
 import pathlib
 import re
@@ -30,48 +29,18 @@ import tempfile
 import threading
 import time
 
-BUILD = pathlib.Path(__file__).resolve().parents[2] / "build/release"
+from debian import ask, bootstrap, free_port, run, say, train_plant
+
 NAME = "deepsad-boot"
-FIGURES = []
-
-
-def say(what, value):
-    FIGURES.append((what, value))
-    print(f"{what:46} {value}", flush=True)
-
-
-def run(*command, check=True, **options):
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False,
-                          timeout=900, **options)
-    if check and done.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))}: {done.stdout}{done.stderr}")
-    return done.stdout.strip()
-
-
-def mirror():
-    for path in [pathlib.Path("/etc/apt/sources.list"),
-                 *pathlib.Path("/etc/apt/sources.list.d").glob("*")]:
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        for line in text.splitlines():
-            found = re.match(r"(?:deb (?:\[[^]]*\] )?|URIs: *)(https?://\S+)", line)
-            if found and found[1].rstrip("/").endswith("/debian"):
-                return found[1]
-    return "http://deb.debian.org/debian"
 
 
 def make_root(root, package):
     """A minimal Debian with systemd, and the package in it."""
-    if not (root / ".complete").exists():
-        shutil.rmtree(root, ignore_errors=True)
-        run("debootstrap", "--variant=minbase", "--include=systemd,systemd-sysv,dbus,init-system-"
-            "helpers,ca-certificates", "bookworm", root, mirror())
-        (root / ".complete").touch()
+    bootstrap(root, "systemd", "systemd-sysv", "dbus", "init-system-helpers", "ca-certificates")
     work = pathlib.Path(tempfile.mkdtemp(prefix="boot.", dir="/var/tmp"))
     run("cp", "-a", f"{root}/.", work)
     for name in ("resolv.conf", "hosts"):
         shutil.copy(f"/etc/{name}", work / "etc" / name)
-    for path in pathlib.Path("/etc/apt/apt.conf.d").glob("*"):
-        shutil.copy(path, work / "etc/apt/apt.conf.d")
     shutil.copy(package, work / "deepsad.deb")
     run("chroot", work, "apt-get", "update", "-q")
     run("chroot", work, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-q",
@@ -93,12 +62,12 @@ class Machine:
              in ("running", "degraded"), 60, "systemd does not come up")
 
     def find_init(self):
-        children = run("pgrep", "-P", self.nspawn.pid, check=False).split()
+        children = run("pgrep", "-P", self.nspawn.pid, check=False).stdout.split()
         self.init = children[0] if children else None
         return self.init
 
     def do(self, *command, check=True):
-        return run("nsenter", "-t", self.init, "-a", *command, check=check)
+        return run("nsenter", "-t", self.init, "-a", *command, check=check).stdout.strip()
 
     def show(self, *properties):
         return [self.do("systemctl", "show", "deepsadd", "-P", one) for one in properties]
@@ -108,7 +77,7 @@ class Machine:
 
     def outer_pid(self):
         """The daemon's number outside of the container."""
-        mine = run("pgrep", "-x", "deepsadd").split()
+        mine = run("pgrep", "-x", "deepsadd").stdout.split()
         return next(int(pid) for pid in mine if f"NSpid:\t{pid}\t{self.pid()}" in
                     pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii"))
 
@@ -128,16 +97,6 @@ def wait(condition, seconds, what):
     return time.monotonic() - begin
 
 
-def ask(port, method, path, body=None):
-    client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    client.request(method, path, None if body is None else json.dumps(body),
-                   {"Content-Type": "application/json"} if body else {})
-    answer = client.getresponse()
-    text = answer.read().decode()
-    client.close()
-    return answer.status, json.loads(text) if text.startswith(("{", "[")) else text
-
-
 def serves(port):
     try:
         return ask(port, "GET", "/v2/health/live")[0] == 200
@@ -145,18 +104,9 @@ def serves(port):
         return False
 
 
-def free_port():
-    with socket.socket() as own:
-        own.bind(("127.0.0.1", 0))
-        return own.getsockname()[1]
-
-
 def prepare(root, port):
     """A model, and a configuration with the port."""
-    data = root / "srv/train.csv"
-    data.write_text("a,b,label\n" + "".join(f"{i % 7},{i % 11},\n" for i in range(300)),
-                    encoding="ascii")
-    run(BUILD / "deepsad", "train", data, "--out", root / "srv/plant")
+    train_plant(root / "srv/train.csv", root / "srv/plant")
     config = root / "etc/deepsad/deepsadd.yaml"
     text = config.read_text(encoding="utf-8").replace("listen: 127.0.0.1:8080",
                                                       f"listen: 127.0.0.1:{port}")
