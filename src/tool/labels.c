@@ -169,19 +169,9 @@ static int run_one(const struct command *command, int argc, char **argv)
 
 static int run(int argc, char **argv)
 {
-    const char *word = argc > 1 ? argv[1] : "";
-    if (strcmp(word, "export") == 0) {
-        return run_one(&export_command, argc - 1, argv + 1);
-    }
-    if (strcmp(word, "import") == 0) {
-        return run_one(&import_command, argc - 1, argv + 1);
-    }
-    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
-        options_print_help(&labels_command);
-        return EXIT_GOOD;
-    }
-    terminal_error("labels: export or import? See deepsad labels --help");
-    return EXIT_USAGE;
+    static const struct command *const commands[] = {&export_command, &import_command,
+                                                     NULL};
+    return options_run_group(&labels_command, commands, run_one, argc, argv);
 }
 
 const struct command labels_command = {

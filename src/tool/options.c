@@ -290,3 +290,38 @@ bool options_parse(void *values, const char **operands, const struct command *co
     }
     return true;
 }
+
+/* ---- Commands of commands ---------------------------------------------------------- */
+
+/* "labels: export or import? See deepsad labels --help" */
+static int say_which(const struct command *group, const struct command *const *commands)
+{
+    char list[128] = "";
+    size_t skipped = strlen(group->name) + 1;
+    for (size_t i = 0; commands[i] != NULL; i++) {
+        size_t used = strlen(list);
+        const char *between = i == 0 ? "" : commands[i + 1] == NULL ? " or " : ", ";
+        snprintf(list + used, sizeof list - used, "%s%s", between,
+                 commands[i]->name + skipped);
+    }
+    terminal_error("%s: %s? See deepsad %s --help", group->name, list, group->name);
+    return EXIT_USAGE;
+}
+
+int options_run_group(const struct command *group, const struct command *const *commands,
+                      int (*run_one)(const struct command *command, int argc,
+                                     char **argv),
+                      int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : "";
+    for (size_t i = 0; commands[i] != NULL; i++) {
+        if (strcmp(word, commands[i]->name + strlen(group->name) + 1) == 0) {
+            return run_one(commands[i], argc - 1, argv + 1);
+        }
+    }
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+        options_print_help(group);
+        return EXIT_GOOD;
+    }
+    return say_which(group, commands);
+}

@@ -21,6 +21,14 @@
 bool options_parse(void *values, const char **operands, const struct command *command,
                    int argc, char **argv, int *exit_code);
 
+/* For a command of commands ("labels" of "labels export" and "labels import"): runs by
+ * `run_one` the one of `commands` (NULL-terminated) that argv[1] names, says its own
+ * help, or which there are. Returns an exit code. */
+int options_run_group(const struct command *group, const struct command *const *commands,
+                      int (*run_one)(const struct command *command, int argc,
+                                     char **argv),
+                      int argc, char **argv);
+
 /* The help of one command on stdout. */
 void options_print_help(const struct command *command);
 

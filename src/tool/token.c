@@ -323,20 +323,9 @@ static int run_one(const struct command *command, int argc, char **argv)
 
 static int run(int argc, char **argv)
 {
-    const char *word = argc > 1 ? argv[1] : "";
-    const struct command *const commands[] = {&new_command, &list_command,
-                                              &revoke_command};
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-        if (strcmp(word, commands[i]->name + strlen("token ")) == 0) {
-            return run_one(commands[i], argc - 1, argv + 1);
-        }
-    }
-    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
-        options_print_help(&token_command);
-        return EXIT_GOOD;
-    }
-    terminal_error("token: new, list or revoke? See deepsad token --help");
-    return EXIT_USAGE;
+    static const struct command *const commands[] = {&new_command, &list_command,
+                                                     &revoke_command, NULL};
+    return options_run_group(&token_command, commands, run_one, argc, argv);
 }
 
 const struct command token_command = {
