@@ -49,9 +49,12 @@ int64_t tls_credentials_expire(const struct tls_credentials *credentials)
     return credentials->expire;
 }
 
-static int fail(struct deepsad_error *error, const char *path, int code)
+/* `what` was looked for in the file. */
+static int fail(struct deepsad_error *error, const char *path, const char *what, int code)
 {
-    return error_set(error, DEEPSAD_INVALID, "%s: %s", path, gnutls_strerror(code));
+    return error_set(error, DEEPSAD_INVALID,
+                     "%s: no %s that can be used is there, in PEM: %s", path, what,
+                     gnutls_strerror(code));
 }
 
 /* The content of a PEM file in `buffer`, seen as what GnuTLS takes. */
@@ -69,12 +72,12 @@ static int note_expiry(struct tls_credentials *credentials, const gnutls_datum_t
     gnutls_x509_crt_t first;
     int code = gnutls_x509_crt_init(&first);
     if (code < 0) {
-        return fail(error, path, code);
+        return fail(error, path, "certificate", code);
     }
     code = gnutls_x509_crt_import(first, pem, GNUTLS_X509_FMT_PEM);
     credentials->expire = code < 0 ? 0 : gnutls_x509_crt_get_expiration_time(first);
     gnutls_x509_crt_deinit(first);
-    return code < 0 ? fail(error, path, code) : DEEPSAD_OK;
+    return code < 0 ? fail(error, path, "certificate", code) : DEEPSAD_OK;
 }
 
 static int load_chain(struct tls_credentials *credentials, const char *path,
@@ -88,7 +91,7 @@ static int load_chain(struct tls_credentials *credentials, const char *path,
         int code = gnutls_pcert_list_import_x509_raw(credentials->chain, &length, &pem,
                                                      GNUTLS_X509_FMT_PEM, 0);
         credentials->chain_length = code < 0 ? 0 : length;
-        status = code < 0 ? fail(error, path, code)
+        status = code < 0 ? fail(error, path, "certificate", code)
                           : note_expiry(credentials, &pem, path, error);
     }
     buffer_done(&content);
@@ -102,13 +105,13 @@ static int load_key(struct tls_credentials *credentials, const char *path,
     gnutls_datum_t pem;
     int code = gnutls_privkey_init(&credentials->key);
     if (code < 0) {
-        return fail(error, path, code);
+        return fail(error, path, "private key", code);
     }
     int status = read_pem(&content, &pem, path, error);
     if (status == DEEPSAD_OK) {
         code = gnutls_privkey_import_x509_raw(credentials->key, &pem, GNUTLS_X509_FMT_PEM,
                                               NULL, 0);
-        status = code < 0 ? fail(error, path, code) : DEEPSAD_OK;
+        status = code < 0 ? fail(error, path, "private key", code) : DEEPSAD_OK;
     }
     if (content.data != NULL) {
         explicit_bzero(content.data, content.length);
@@ -134,7 +137,7 @@ static int check_pair(const struct tls_credentials *credentials,
         gnutls_pubkey_deinit(of_key);
     }
     if (code < 0) {
-        return fail(error, files->key, code);
+        return fail(error, files->key, "private key", code);
     }
     if (one_size != other_size || memcmp(one, other, one_size) != 0) {
         return error_set(error, DEEPSAD_INVALID, "%s: not the key of the certificate %s",
@@ -152,7 +155,7 @@ static int load_authorities(struct tls_credentials *credentials, const char *pat
                                                      GNUTLS_X509_FMT_PEM, 0, 0);
     }
     if (code < 0) {
-        return fail(error, path, code);
+        return fail(error, path, "certificate", code);
     }
     return code > 0
                ? DEEPSAD_OK
