@@ -6,11 +6,11 @@
 #include <jansson.h>
 #include <stdint.h>
 
-json_t *value_text(const char *text);    /* NULL is null */
-json_t *value_id(const char *id);        /* "" is null */
-json_t *value_number(double number);     /* null where it is not finite */
-json_t *value_float(float number);       /* as above, with the digits of a float */
-json_t *value_version(unsigned number);  /* a text; 0 is null */
+json_t *value_text(const char *text);   /* NULL is null */
+json_t *value_id(const char *id);       /* "" is null */
+json_t *value_number(double number);    /* null where it is not finite */
+json_t *value_float(float number);      /* as above, with the digits of a float */
+json_t *value_version(unsigned number); /* a text; 0 is null */
 
 /* Features of a row: by name, null = missing. */
 struct deepsad_model;
